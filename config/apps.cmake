@@ -177,5 +177,6 @@ endfunction()
 mpmap_app(tally LIBRARIES mpmap_serial_hdf5 MODULES "zlib zlib1g-dev" "libzstd libzstd-dev")
 mpmap_app(photos LIBRARIES mpmap_serial_hdf5 MODULES "vips libvips-dev")
 mpmap_app(crawl LIBRARIES mpmap_serial_hdf5
-    MODULES "libcurl libcurl4-openssl-dev" "gumbo libgumbo-dev" "libdeflate libdeflate-dev" "libisal libisal-dev")
+    MODULES "libcurl libcurl4-openssl-dev" "gumbo libgumbo-dev" "libdeflate libdeflate-dev" "libisal libisal-dev"
+    "libidn2 libidn2-dev")
 mpmap_app(tune LIBRARIES mpmap_serial_hdf5 HEADERS "libsvm/svm.h svm libsvm-dev" "linear.h linear liblinear-dev")

@@ -41,19 +41,21 @@ whole killed "over 2 nodes, killed $kills times"
 check "over 2 nodes, killed $kills times: rows are what the pages say" found killed rows
 check "over 2 nodes, killed $kills times: only what was on its way is asked for again" look again site $((kills * on_its_way))
 
-serve site 0.004
+serve_held
 begin forker
 check "the crawl has begun on both nodes" wait_for 60 is_begun
 check "there is a fork server to be killed" kill -9 $(of_rank mpmap-forker 1)
+let_go
 wait "$started"
 whole forker "the fork server of a node was killed"
 check "the fork server of a node was killed: rows are what the pages say" found forker rows
 
-serve site 0.004
+serve_held
 "$crawl" "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" "${few[@]}" --quiet >out 2>err </dev/null &
 started=$!
 check "the crawl has begun at home" wait_for 60 has_asked 100
 check "there is the only fork server to be killed" kill -9 $(named mpmap-forker $(tree "$started"))
+let_go
 wait "$started"
 status=$?
 check "the only fork server was killed: the crawl ends, and says what is next" fails_with 1 "--resume goes on later"
@@ -61,11 +63,12 @@ run "${starts[@]}" --out home "${quick[@]}" "${selects[@]}" "${few[@]}" --resume
 whole home "the only fork server was killed"
 
 if grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)"; then
-    serve site 0.004
+    serve_held
     MPMAP_NODE_TIMEOUT=2 begin lost --enable-recovery
     check "the crawl has begun on both nodes again" wait_for 60 is_begun
     forker=$(of_rank mpmap-forker 1)
     check "there is a rank to be killed" kill -9 "$(awk '$1 == "PPid:" { print $2 }' "/proc/$forker/status")"
+    let_go
     wait "$started"
     whole lost "a node was lost"
     check "a node was lost: rows are what the pages say" found lost rows

@@ -52,25 +52,23 @@ wait "$late"
 check "a run that is resumed waits for what is left of the last one" look once late
 
 # A fetcher is killed, and nothing else.
-serve site 0.004
+serve_held
 "$crawl" "${starts[@]}" --out fetcher "${quick[@]}" "${selects[@]}" --quiet >out 2>err </dev/null &
 main=$!
-wait_for 60 has_asked 100
-kill -STOP "$server" # what is on its way stays there meanwhile
+check "there are pages on their way to a fetcher" wait_for 60 has_asked 100
 fetchers=$(named mpmap-process $(tree "$main"))
 check "there is a fetcher to be killed" kill -9 ${fetchers%%[!0-9]*}
-kill -CONT "$server"
+let_go
 wait "$main"
 whole fetcher "a fetcher was killed"
 
 # Drained by a signal.
-serve site 0.004
+serve_held
 "$crawl" "${starts[@]}" --out drained "${quick[@]}" --quiet >out 2>err </dev/null &
 main=$!
-wait_for 60 has_asked 100
-kill -STOP "$server"
+check "there are pages on their way" wait_for 60 has_asked 100
 check "there is a crawl to be drained" kill -TERM "$main"
-kill -CONT "$server"
+let_go
 wait "$main"
 status=$?
 check "a drained crawl ends with 75" fails_with 75 "the same command with --resume goes on"
@@ -80,7 +78,7 @@ check "drained and resumed: nothing is asked for twice" look again site 0
 
 # Hostile pages. Those that last until a limit of time is reached are asked for by themselves, so that no other, of which
 # some are long, has to be done in it.
-serve site
+HOSTILE=yes serve site
 run "http://127.0.0.2:$port/hostile.html" --out hostile "${quick[@]}" --attempts 2 --parse-timeout 60 --max-links 1000 \
     --connections 30 --no-sitemaps --exclude '*/h/stall' --exclude '*/h/deep' --select h=h1
 check "hostile pages end" ends_with 1
@@ -90,6 +88,7 @@ check "a body that is too short costs its page" costs h/short "0 transfer closed
 check "a body that is too long is cut" costs h/long "200 *$"
 check "a body that never ends costs its page" costs h/endless "0 it is larger than --max-size"
 check "10 GB of zeros cost their page" costs h/bomb "200 unpacked it is larger than --max-size"
+check "a packing that was not asked for costs its page" costs h/brotli "200 its Content-Encoding is 'br', and gzip was asked for"
 check "damaged gzip costs its page" costs h/damaged "200 what is packed is damaged"
 check "a million links are cut" costs h/links "200 .*True"
 check "what is no HTTP costs its page" costs h/garbage "0 Received HTTP/0.9"

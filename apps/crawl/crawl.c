@@ -150,11 +150,29 @@ static void ask_robots(struct crawl *crawl, uint32_t number)
     struct host *host = &crawl->frontier.hosts[number];
     struct buffer url = {0};
 
-    host->robots_attempts++;
-    host->robots_hops = 0;
-    buffer_print(&url, "%s/robots.txt", host->origin);
-    ask_robots_at(crawl, number, url.bytes);
+    if (host->robots_hop) {
+        ask_robots_at(crawl, number, host->robots_hop);
+    } else {
+        host->robots_attempts++;
+        host->robots_hops = 0;
+        buffer_print(&url, "%s/robots.txt", host->origin);
+        ask_robots_at(crawl, number, url.bytes);
+    }
+    free(host->robots_hop);
+    host->robots_hop = NULL;
     buffer_free(&url);
+}
+
+/* The next hop is a request like others: it waits for the delay. */
+static void follow_robots(struct crawl *crawl, uint32_t number, const char *location)
+{
+    struct host *host = &crawl->frontier.hosts[number];
+
+    host->robots_hops++;
+    host->robots_hop = must_copy(location, strlen(location));
+    host->robots_state = ROBOTS_UNKNOWN;
+    pause_host(crawl, number, delay_s(crawl, host));
+    look_at_host(crawl, number);
 }
 
 /* Gives as many orders for the host as it may have now. */
@@ -286,8 +304,7 @@ static void on_robots(struct crawl *crawl, uint32_t number, const struct facts *
 
     crawl->robots_in_flight--;
     if (*facts->location && host->robots_hops < MOST_ROBOTS_HOPS) {
-        host->robots_hops++;
-        ask_robots_at(crawl, number, facts->location);
+        follow_robots(crawl, number, facts->location);
         return;
     }
     if (!is_there && !is_absent && host->robots_attempts < crawl->settings->attempts) {

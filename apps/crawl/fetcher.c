@@ -133,10 +133,10 @@ static void append_record(struct fetcher *fetcher, struct transfer *transfer)
 static void read_robots_header(struct fetcher *fetcher, const struct transfer *transfer)
 {
     size_t length;
-    const char *words = head_find(transfer->head.bytes, transfer->head.size, "X-Robots-Tag", &length);
+    const char *words, *at = transfer->head.bytes, *end = at + transfer->head.size;
 
-    if (words)
-        links_robots(&fetcher->links, words, length);
+    for (; (words = head_find(at, (size_t)(end - at), "X-Robots-Tag", &length)); at = words + length)
+        links_robots_header(&fetcher->links, words, length, fetcher->agent);
 }
 
 static bool is_css(const struct transfer *transfer)
@@ -152,11 +152,11 @@ static void scan_text(struct fetcher *fetcher, const struct transfer *transfer, 
         scan_sitemap(text, size, &fetcher->links);
     } else if (transfer->facts.is_html) {
         decode_charset(text, size, transfer->type, charset);
-        if (!strncmp(charset, "utf-16", 6) || !strncmp(charset, "utf-32", 6)) {
-            if (decode_to_utf8(text, size, charset, &fetcher->item)) {
-                text = fetcher->item.bytes;
-                size = fetcher->item.size;
-            }
+        if (strncmp(charset, "utf-", 4))
+            strcpy(fetcher->links.query_charset, charset);
+        if (decode_to_utf8(text, size, charset, &fetcher->item)) {
+            text = fetcher->item.bytes;
+            size = fetcher->item.size;
         }
         scan_html(text, size, &fetcher->links);
     } else if (is_css(transfer)) {
@@ -232,18 +232,33 @@ static void send_results(struct fetcher *fetcher)
     fetcher->results.size = 0;
 }
 
-static void add_result(struct fetcher *fetcher, const struct transfer *transfer)
+/* Its text, which main reads; "" if it has none, or if it is no robots.txt. */
+static const char *robots_text(struct transfer *transfer, size_t *size)
+{
+    const struct facts *facts = &transfer->facts;
+    const char *text = NULL;
+
+    if (transfer->kind == ORDER_ROBOTS && facts->outcome == OUTCOME_ANSWERED && facts->status / 100 == 2)
+        text = transfer_text(transfer, size);
+    if (!text)
+        *size = 0;
+    else if (*size > ROBOTS_MOST)
+        *size = ROBOTS_MOST;
+    return text ? text : "";
+}
+
+static void add_result(struct fetcher *fetcher, struct transfer *transfer)
 {
     struct buffer *results = &fetcher->results;
-    bool is_robots = transfer->kind == ORDER_ROBOTS;
-    size_t size = transfer->body.size < ROBOTS_MOST ? transfer->body.size : ROBOTS_MOST;
+    size_t size;
+    const char *robots = robots_text(transfer, &size);
 
     buffer_add_number(results, RESULT_DONE);
     buffer_add_number(results, fetcher->start->index);
     buffer_add_number(results, transfer->kind);
     buffer_add_number(results, transfer->page);
     facts_write(&transfer->facts, results);
-    buffer_add_text(results, is_robots ? transfer->body.bytes : "", is_robots ? size : 0);
+    buffer_add_text(results, robots, size);
     add_links(fetcher, transfer, results);
     if (results->size > RESULTS_SIZE)
         send_results(fetcher);

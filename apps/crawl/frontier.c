@@ -23,6 +23,7 @@ void frontier_free(struct frontier *frontier)
         robots_free(&frontier->hosts[i].robots);
         free(frontier->hosts[i].origin);
         free(frontier->hosts[i].robots_trouble);
+        free(frontier->hosts[i].robots_hop);
         free(frontier->hosts[i].in_flight_of);
         free(frontier->hosts[i].queue);
     }

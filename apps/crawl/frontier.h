@@ -56,6 +56,7 @@ struct host {
     unsigned robots_attempts;
     char *robots_trouble;   /* why it could not be read; NULL otherwise */
     unsigned robots_hops;   /* redirects that were followed for it */
+    char *robots_hop;       /* where the last of them leads, until that is asked; NULL otherwise */
     double next_s;          /* when it may be asked again, by the clock of the crawl */
     unsigned in_flight;     /* pages that were asked for and have not come */
     unsigned *in_flight_of; /* a number for each fetcher */

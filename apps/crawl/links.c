@@ -6,14 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "decode.h"
+
 void links_begin(struct links *links, const char *url, size_t length)
 {
     if (!url_base_set(&links->base, url, length))
         links->base = (struct url_base){0};
     links->count = 0;
     links->texts.size = 0;
-    links->is_cut = links->says_nofollow = links->says_noindex = false;
-    links->canonical[0] = links->title[0] = 0;
+    links->is_cut = links->says_nofollow = links->says_noindex = links->has_base = false;
+    links->canonical[0] = links->title[0] = links->query_charset[0] = 0;
     set_clear(&links->seen);
     set_clear(&links->seen_raw);
 }
@@ -25,6 +27,29 @@ static void append(struct links *links, const struct link *link)
         links->links = must_realloc(links->links, links->room * sizeof *links->links);
     }
     links->links[links->count++] = *link;
+}
+
+static bool has_more_than_ascii(const char *text, size_t length)
+{
+    while (length && !(*text & 0x80))
+        text++, length--;
+    return length;
+}
+
+/* The path of a URL is in UTF-8, its query in the set of the page that has the link. Returns the new length. */
+static size_t encode_query(struct links *links, const char **reference, size_t length)
+{
+    const char *query = memchr(*reference, '?', length);
+    size_t path = query ? (size_t)(query - *reference) : length;
+
+    if (!query || !has_more_than_ascii(query, length - path))
+        return length;
+    links->encoded.size = 0;
+    buffer_add(&links->encoded, *reference, path);
+    if (!decode_from_utf8(query, length - path, links->query_charset, &links->encoded))
+        return length;
+    *reference = links->encoded.bytes;
+    return links->encoded.size;
 }
 
 void links_add(struct links *links, const char *reference, size_t length, enum link_kind kind,
@@ -42,6 +67,8 @@ void links_add(struct links *links, const char *reference, size_t length, enum l
     }
     /* The kinds keep apart, lest one that is followed is hidden by one that is not. */
     set_add(&links->seen_raw, url_fingerprint(reference, length) + kind * 2 + is_nofollow + 1, 0, &is_new);
+    if (*links->query_charset)
+        length = encode_query(links, &reference, length);
     if (!is_new || !(url_length = url_resolve(&links->base, reference, length, url)))
         return;
     struct link link = {.fingerprint = url_fingerprint(url, url_length),
@@ -81,10 +108,22 @@ void links_robots(struct links *links, const char *words, size_t length)
     links->says_noindex |= has_word(words, length, "noindex");
 }
 
+void links_robots_header(struct links *links, const char *words, size_t length, const char *agent)
+{
+    const char *colon = memchr(words, ':', length);
+    size_t name = colon ? (size_t)(colon - words) : 0, token = strcspn(agent, "/ ");
+    bool is_name = name && !memchr(words, ',', name) && !memchr(words, ' ', name) &&
+                   strncasecmp(words, "unavailable_after", name) && strncasecmp(words, "max-", 4);
+
+    if (!is_name || (name == token && !strncasecmp(words, agent, token)))
+        links_robots(links, words, length);
+}
+
 void links_free(struct links *links)
 {
     free(links->links);
     buffer_free(&links->texts);
+    buffer_free(&links->encoded);
     set_free(&links->seen);
     set_free(&links->seen_raw);
 }

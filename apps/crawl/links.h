@@ -36,12 +36,15 @@ struct links {
     bool is_cut;        /* some were */
     bool says_nofollow; /* of all of its links: meta robots, or a header */
     bool says_noindex;
+    bool has_base;            /* the page has said what its base is: only the first time counts */
+    char query_charset[32];   /* in which queries of its links are, as browsers send them; "": UTF-8 */
     bool pages_only;          /* links of kind LINK_PART are left out */
     char canonical[URL_ROOM]; /* what the page says its URL is; "" if nothing */
     char title[256];          /* of the page, in one line; "" if it has none */
     struct buffer texts;
-    struct set seen;     /* fingerprints of the page's links */
-    struct set seen_raw; /* of references as they stand in the page */
+    struct buffer encoded; /* a reference with its query in that set */
+    struct set seen;       /* fingerprints of the page's links */
+    struct set seen_raw;   /* of references as they stand in the page */
 };
 
 /* Forgets the last page, and begins one. */
@@ -49,8 +52,10 @@ void links_begin(struct links *links, const char *url, size_t length);
 /* Notes a reference as it stands in the page, entities decoded. */
 void links_add(struct links *links, const char *reference, size_t length, enum link_kind kind,
                bool is_nofollow);
-/* What a meta element or a header says to robots: "noindex, nofollow". */
+/* What a meta element says to robots: "noindex, nofollow". */
 void links_robots(struct links *links, const char *words, size_t length);
+/* The same of a header, whose words may be for one robot only, as in "otherbot: nofollow". */
+void links_robots_header(struct links *links, const char *words, size_t length, const char *agent);
 void links_free(struct links *links);
 
 #endif

@@ -110,12 +110,18 @@ static void add_rule(struct robots *robots, struct span value, bool is_allow)
         char url[URL_ROOM], reference[URL_MOST];
         size_t size = (size_t)((star ? star : end) - at), length;
 
-        if (size + 2 > sizeof reference)
-            break;
+        if (size + 2 >
+            sizeof reference) { /* no URL that is asked for is so long; its beginning is not the rule */
+            buffer_free(&pattern);
+            return;
+        }
         reference[0] = '?';
         memcpy(reference + 1, at, size);
-        if ((length = url_resolve(&base, reference, size + 1, url)) > 10)
-            buffer_add(&pattern, url + 10, length - 10);
+        if (!(length = url_resolve(&base, reference, size + 1, url))) {
+            buffer_free(&pattern);
+            return;
+        }
+        buffer_add(&pattern, url + 10, length - 10);
         if (star)
             buffer_add(&pattern, "*", 1);
         at += size + (star != NULL);
@@ -160,9 +166,20 @@ static void on_line(struct robots *robots, const struct line *line, bool is_mean
         set_delay(robots, line->value);
 }
 
+/* Where reading ends. Of a file that was cut, the last line may be half of one, which would say something else. */
+static const char *end_of_text(const char *text, size_t size)
+{
+    if (size < ROBOTS_MOST)
+        return text + size;
+    size = ROBOTS_MOST;
+    while (size && text[size - 1] != '\n' && text[size - 1] != '\r')
+        size--;
+    return text + size;
+}
+
 void robots_read(struct robots *robots, const char *text, size_t size, const char *agent)
 {
-    const char *end = text + (size < ROBOTS_MOST ? size : ROBOTS_MOST);
+    const char *end = end_of_text(text, size);
     struct groups groups = {false, false};
     struct line line;
     bool by_name;

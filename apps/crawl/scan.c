@@ -177,7 +177,10 @@ static void on_base(const struct tag *tag, struct links *links)
     char url[URL_ROOM];
     size_t length;
 
-    if (value.text && (length = url_resolve(&links->base, value.text, value.length, url)))
+    if (!value.text || links->has_base)
+        return;
+    links->has_base = true;
+    if ((length = url_resolve(&links->base, value.text, value.length, url)))
         url_base_set(&links->base, url, length);
 }
 
@@ -281,13 +284,19 @@ static const char *pass_tag(const char *at, const char *end)
     return tag.end;
 }
 
+static bool is_end_of_name(char byte)
+{
+    return is_space(byte) || byte == '/' || byte == '>';
+}
+
 /* The end tag of raw text; the end of the page if there is none. */
 static const char *find_end_tag(const char *at, const char *end, struct span name)
 {
     while ((at = memchr(at, '<', (size_t)(end - at)))) {
         if ((size_t)(end - at) < name.length + 2)
             return end;
-        if (at[1] == '/' && !strncasecmp(at + 2, name.text, name.length))
+        if (at[1] == '/' && !strncasecmp(at + 2, name.text, name.length) &&
+            (at + 2 + name.length == end || is_end_of_name(at[2 + name.length])))
             return at;
         at++;
     }
@@ -328,13 +337,18 @@ static const char *take_raw(const struct tag *tag, const char *end, struct links
     return close;
 }
 
+/* A comment ends with --> or --!>, and <!--> is a whole one. */
 static const char *pass_comment(const char *at, const char *end)
 {
-    const char *close = at + 4 <= end && !memcmp(at, "<!--", 4)
-                            ? memmem(at + 4, (size_t)(end - at - 4), "-->", 3)
-                            : memchr(at, '>', (size_t)(end - at));
+    bool is_comment = at + 4 <= end && !memcmp(at, "<!--", 4);
+    const char *close = at + (is_comment ? 4 : 0);
 
-    return close ? close + (*close == '-' ? 3 : 1) : end;
+    while ((close = memchr(close, '>', (size_t)(end - close)))) {
+        if (!is_comment || !memcmp(close - 2, "--", 2) || (close - at >= 7 && !memcmp(close - 3, "--!", 3)))
+            return close + 1;
+        close++;
+    }
+    return end;
 }
 
 /* `at` is at a <; returns where to look for the next one. */
@@ -414,20 +428,53 @@ void scan_css(const char *text, size_t size, struct links *links)
     }
 }
 
+static bool begins(const char *at, const char *end, const char *word)
+{
+    return (size_t)(end - at) >= strlen(word) && !memcmp(at, word, strlen(word));
+}
+
+/* A sitemap of text has a URL in each line. */
+static void scan_lines(const char *at, const char *end, struct links *links)
+{
+    for (const char *stop; at < end; at = stop + 1) {
+        if (!(stop = memchr(at, '\n', (size_t)(end - at))))
+            stop = end;
+        if (begins(at, end, "http"))
+            links_add(links, at, (size_t)(stop - at), LINK_PAGE, false);
+    }
+}
+
+/* The text of the <loc> in front of `at`. */
+static struct span read_loc(const char *at, const char *end)
+{
+    const char *close;
+
+    while (at < end && is_space(*at))
+        at++;
+    if (begins(at, end, "<![CDATA[")) {
+        at += 9;
+        close = memmem(at, (size_t)(end - at), "]]>", 3);
+    } else {
+        close = memchr(at, '<', (size_t)(end - at));
+    }
+    return (struct span){at, close ? (size_t)(close - at) : 0};
+}
+
 /* Each <loc> of a urlset is a page, and of a sitemapindex a sitemap. */
 void scan_sitemap(const char *text, size_t size, struct links *links)
 {
-    const char *end = text + size, *at = text, *close;
+    const char *end = text + size, *at = text;
     size_t head = size < 4096 ? size : 4096;
     enum link_kind kind = memmem(text, head, "<sitemapindex", 13) ? LINK_SITEMAP : LINK_PAGE;
 
+    if (begins(at, end, "\xef\xbb\xbf"))
+        at += 3;
+    if (begins(at, end, "http"))
+        scan_lines(at, end, links);
     while (at < end && (at = memmem(at, (size_t)(end - at), "<loc>", 5))) {
-        at += 5;
-        if (!(close = memchr(at, '<', (size_t)(end - at))))
-            return;
-        while (at < close && is_space(*at))
-            at++;
-        add(links, (struct span){at, (size_t)(close - at)}, kind, false);
-        at = close;
+        struct span url = read_loc(at + 5, end);
+
+        add(links, url, kind, false);
+        at = url.text + url.length;
     }
 }

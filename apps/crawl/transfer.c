@@ -3,25 +3,39 @@
  * for main to allow. The body is kept as it came, packed or not, because that is what a WARC file holds. */
 #include "transfer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "decode.h"
+#include "robots.h"
 
 #define HEAD_MOST      (256u << 10)
+#define SITEMAP_MOST   (50u << 20) /* of their protocol */
 #define CONNECT_MS     15000L
 #define STALL_S        20L /* without a byte for so long the transfer has failed */
 #define RECEIVE_BUFFER 65536L
+
+/* Whether it begins as "HTTP/1.1 103". */
+static bool is_interim(const struct buffer *head)
+{
+    const char *status = memchr(head->bytes, ' ', head->size);
+
+    return status && status + 1 < head->bytes + head->size && status[1] == '1';
+}
 
 static size_t on_head(char *bytes, size_t size, size_t count, void *argument)
 {
     struct transfer *transfer = argument;
 
     size *= count;
-    if (size >= 5 && !memcmp(bytes, "HTTP/", 5))
-        transfer->head.size = 0; /* what was before is an interim answer */
+    if (transfer->head_is_whole && is_interim(&transfer->head))
+        transfer->head.size = transfer->head_is_whole = 0;
+    if (transfer->head_is_whole)
+        return size;
+    transfer->head_is_whole = *bytes == '\r' || *bytes == '\n';
     if (transfer->head.size + size > HEAD_MOST) {
         transfer->has_too_much_head = true;
         return 0;
@@ -30,12 +44,24 @@ static size_t on_head(char *bytes, size_t size, size_t count, void *argument)
     return size;
 }
 
+/* --max-size is for pages: what says which pages there are may be as large as its protocol allows. */
+static size_t most_of(const struct transfer *transfer)
+{
+    return transfer->kind == ORDER_PAGE || transfer->most_size > SITEMAP_MOST ? transfer->most_size
+                                                                              : SITEMAP_MOST;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *argument)
 {
     struct transfer *transfer = argument;
 
     size *= count;
-    if (transfer->body.size + size > transfer->most_size) {
+    if (transfer->kind == ORDER_ROBOTS && size >= ROBOTS_MOST - transfer->body.size) {
+        buffer_add(&transfer->body, bytes, ROBOTS_MOST - transfer->body.size);
+        transfer->is_enough = true;
+        return 0;
+    }
+    if (transfer->body.size + size > most_of(transfer)) {
         transfer->is_too_large = true;
         return 0;
     }
@@ -88,7 +114,6 @@ struct transfer *transfer_create(const struct transfer_limits *limits)
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, STALL_S);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)limits->most_size);
     return transfer;
 }
 
@@ -111,6 +136,7 @@ void transfer_set(struct transfer *transfer, const char *url, const char *etag, 
     transfer->time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     transfer->head.size = transfer->body.size = transfer->text.size = 0;
     transfer->is_too_large = transfer->has_too_much_head = transfer->is_sent = false;
+    transfer->is_enough = transfer->head_is_whole = false;
     transfer->error[0] = transfer->location[0] = 0;
     transfer->ticket = 0;
     strncpy(transfer->url, url, URL_MOST);
@@ -125,6 +151,8 @@ void transfer_set(struct transfer *transfer, const char *url, const char *etag, 
         add_header(transfer, "If-Modified-Since", modified);
     curl_easy_setopt(transfer->easy, CURLOPT_URL, transfer->url);
     curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+    curl_easy_setopt(transfer->easy, CURLOPT_MAXFILESIZE_LARGE,
+                     transfer->kind == ORDER_ROBOTS ? 0 : (curl_off_t)most_of(transfer));
 }
 
 static void copy_header(const struct transfer *transfer, const char *name, char *to, size_t room)
@@ -152,22 +180,46 @@ static uint64_t read_retry_after(const struct transfer *transfer)
     return then > now ? (uint64_t)(then - now) : 0;
 }
 
+/* What the server has sent, in a line of its own words: no control characters. */
+static void describe(struct transfer *transfer, const char *before, const char *value, size_t length,
+                     const char *behind)
+{
+    size_t most = length < 150 ? length : 150;
+
+    snprintf(transfer->error, sizeof transfer->error, "%s '%.*s%s'%s", before, (int)most, value,
+             most < length ? "..." : "", behind);
+    for (char *byte = transfer->error; *byte; byte++) {
+        if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+            *byte = '?';
+    }
+}
+
+/* A redirect that leads nowhere is a broken link. */
 static void read_location(struct transfer *transfer)
 {
     struct url_base base;
-    size_t length;
+    size_t length, ignored;
     const char *value = head_find(transfer->head.bytes, transfer->head.size, "Location", &length);
 
-    if (!value || !url_base_set(&base, transfer->url, strlen(transfer->url)) ||
-        !url_resolve(&base, value, length, transfer->location))
+    if (!value || !length) {
+        snprintf(transfer->error, sizeof transfer->error, "it has status %u, and no Location",
+                 transfer->facts.status);
+    } else if (!url_base_set(&base, transfer->url, strlen(transfer->url)) ||
+               !url_resolve(&base, value, length, transfer->location)) {
         transfer->location[0] = 0;
+        describe(transfer, "it redirects to", value, length, ", which is no URL that can be asked for");
+    } else if (!strcmp(transfer->location, transfer->url)) {
+        strcpy(transfer->error, head_find(transfer->head.bytes, transfer->head.size, "Set-Cookie", &ignored)
+                                    ? "it redirects to itself, with a cookie: none are kept"
+                                    : "it redirects to itself");
+    }
 }
 
 static bool is_html_type(const struct transfer *transfer)
 {
     return !strncasecmp(transfer->type, "text/html", 9) ||
            !strncasecmp(transfer->type, "application/xhtml+xml", 21) ||
-           (!transfer->type[0] && transfer->body.size && transfer->body.bytes[0] == '<');
+           (!transfer->type[0] && decode_is_markup(transfer->body.bytes, transfer->body.size));
 }
 
 static bool is_redirect(unsigned status)
@@ -238,7 +290,7 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
                                      .etag = transfer->etag,
                                      .modified = transfer->modified,
                                      .error = transfer->error};
-    if (code)
+    if (code && !(code == CURLE_WRITE_ERROR && transfer->is_enough))
         read_trouble(transfer, code);
     else
         read_answer(transfer);
@@ -246,26 +298,24 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
 
 const char *transfer_text(struct transfer *transfer, size_t *size)
 {
-    char encoding[32];
-    const char *error;
+    size_t length = 0;
+    const char *encodings = head_find(transfer->head.bytes, transfer->head.size, "Content-Encoding", &length);
+    struct decoding decoding = {.body = transfer->body.bytes,
+                                .size = transfer->body.size,
+                                .most = most_of(transfer),
+                                .is_file = transfer->kind == ORDER_SITEMAP};
+    const char *error = decode_packed(&decoding, encodings, length, &transfer->text);
 
-    copy_header(transfer, "Content-Encoding", encoding, sizeof encoding);
-    if (!*encoding && transfer->kind == ORDER_SITEMAP && transfer->body.size > 2 &&
-        !memcmp(transfer->body.bytes, "\x1f\x8b", 2))
-        strcpy(encoding, "gzip"); /* sitemap.xml.gz */
-    if (!*encoding || !strcasecmp(encoding, "identity")) {
-        *size = transfer->body.size;
-        return transfer->body.size ? transfer->body.bytes : "";
-    }
-    error = decode_packed(transfer->body.bytes, transfer->body.size, encoding, transfer->most_size,
-                          &transfer->text);
     if (error) {
         transfer->facts.outcome = OUTCOME_FAILED;
-        strncpy(transfer->error, error, sizeof transfer->error - 1);
+        if (decoding.unknown)
+            describe(transfer, "its Content-Encoding is", decoding.unknown, decoding.unknown_length, error);
+        else
+            strncpy(transfer->error, error, sizeof transfer->error - 1);
         return NULL;
     }
-    *size = transfer->text.size;
-    return transfer->text.size ? transfer->text.bytes : "";
+    *size = decoding.size;
+    return decoding.size ? decoding.body : "";
 }
 
 void transfer_request(const struct transfer *transfer, struct buffer *request)

@@ -25,8 +25,10 @@ struct transfer {
     struct buffer body; /* as it came */
     struct buffer text; /* unpacked, if it was packed */
     bool is_too_large, has_too_much_head;
-    bool is_sent; /* the request was: it is not to be sent again */
-    size_t most_size;
+    bool is_enough;     /* the rest of robots.txt is not read */
+    bool head_is_whole; /* what comes as a header from now on is a trailer */
+    bool is_sent;       /* the request was: it is not to be sent again */
+    size_t most_size;   /* that --max-size allows; most_of() says what counts */
     struct curl_slist *headers;
     uint64_t time_ms;
     uint64_t ticket;      /* names it to parsers; 0 otherwise */

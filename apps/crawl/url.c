@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A reference goes through three steps: white space as browsers drop it, the parts by RFC 3986, and each part in its
- * normal form. Whatever the input, what comes out consists of printable ASCII, but for the name of a host in another
- * script, which libcurl converts. */
+ * normal form. Whatever the input, what comes out consists of printable ASCII. */
 #include "url.h"
 
 #include <ctype.h>
+#include <idn2.h>
 #include <string.h>
 #include <strings.h>
+
+#define NAME_ROOM      512 /* of a host, with its escapes undone */
+#define AUTHORITY_ROOM 1024
 
 /* What is written, and whether it has become too long. */
 struct writer {
@@ -151,7 +154,7 @@ static bool put_port(struct writer *writer, const char *port, size_t length, boo
 
 static bool is_host_byte(unsigned char byte)
 {
-    return byte >= 0x80 || isalnum(byte) || byte == '.' || byte == '-' || byte == '_';
+    return byte < 0x80 && (isalnum(byte) || byte == '.' || byte == '-' || byte == '_');
 }
 
 /* How long the name is that an authority begins with; 0 if it is no name that can be asked. */
@@ -173,6 +176,61 @@ static size_t host_length(const char *authority, size_t length)
     return at;
 }
 
+/* A name with its escapes undone; false if there is something in it that no name has. */
+static bool unescape_host(const char *host, size_t length, char name[NAME_ROOM])
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        int byte = (unsigned char)host[i], high = -1, low = -1;
+
+        if (byte == '%' && i + 2 < length) {
+            high = hex_digit((unsigned char)host[i + 1]);
+            low = hex_digit((unsigned char)host[i + 2]);
+            byte = high < 0 || low < 0 ? 0 : high << 4 | low;
+            i += 2;
+        }
+        if (size + 1 == NAME_ROOM || (byte < 0x80 && !is_host_byte((unsigned char)byte)))
+            return false;
+        name[size++] = (char)byte;
+    }
+    name[size] = 0;
+    return size;
+}
+
+/* An authority whose name has escapes, or letters of other scripts, in ASCII as it is looked up; 0 if it cannot be. */
+static size_t plain_authority(const char *authority, size_t length, char plain[AUTHORITY_ROOM])
+{
+    const char *colon = memchr(authority, ':', length);
+    size_t host = colon ? (size_t)(colon - authority) : length, size;
+    char name[NAME_ROOM];
+    uint8_t *ascii = NULL;
+
+    if (!unescape_host(authority, host, name) ||
+        idn2_lookup_u8((const uint8_t *)name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+        return 0;
+    size = strlen((const char *)ascii);
+    if (size + length - host < AUTHORITY_ROOM) {
+        memcpy(plain, ascii, size);
+        memcpy(plain + size, authority + host, length - host);
+        size += length - host;
+    } else {
+        size = 0;
+    }
+    idn2_free(ascii);
+    return size;
+}
+
+/* Whether the name is no plain one. */
+static bool is_odd(const char *authority, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (authority[i] == '%' || authority[i] & 0x80)
+            return true;
+    }
+    return false;
+}
+
 static bool put_authority(struct writer *writer, const char *authority, size_t length, bool is_https)
 {
     for (size_t i = length; i-- > 0;) {
@@ -181,6 +239,13 @@ static bool put_authority(struct writer *writer, const char *authority, size_t l
             length -= i + 1;
             break;
         }
+    }
+    char plain[AUTHORITY_ROOM];
+
+    if (is_odd(authority, length)) {
+        if (!(length = plain_authority(authority, length, plain)))
+            return false;
+        authority = plain;
     }
     size_t host = host_length(authority, length), name = host;
 

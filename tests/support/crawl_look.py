@@ -60,7 +60,7 @@ def records(folder):
         found[url] += 1
         http, body = block.split(b"\r\n\r\n", 1)
         assert http.startswith(b"HTTP/1.1 "), http
-        if b"content-encoding: gzip" in http.lower():
+        if b"content-encoding: gzip\r\n" in http.lower() + b"\r\n":
             body = gzip.decompress(body)
         bodies[url] = (kind, http.split(b" ")[1], body)
     assert not asked, asked
@@ -87,7 +87,7 @@ def once(folder):
             assert ("WARC-Target-URI: " + p["url"] + "\r\n").encode() in record
 def bodies(folder):
     for url, (kind, status, body) in sorted(records(folder)[1].items()):
-        if status == b"200" and not url.endswith((".xml", ".xml.gz")):
+        if status == b"200" and not url.endswith((".xml", ".xml.gz", "/map.txt")):
             print(url, hashlib.sha256(body).hexdigest())
 def rows(folder):
     for r in csv.DictReader(open(folder + "/rows.csv", newline="")):
@@ -140,7 +140,7 @@ def paused(folder, seconds, most=None):
         assert most is None or len(late) <= int(most), len(late)
 def again(folder, most):
     """How many pages were asked for more than once, but for those that make trouble the first time."""
-    asked = collections.Counter((e[2], e[4]) for e in log(folder) if "flaky" not in e[4] and e[4] != "/robots.txt")
+    asked = collections.Counter((e[2], e[4]) for e in log(folder) if "flaky" not in e[4] and e[4] not in ("/robots.txt", "/rules.txt"))
     twice = [a for a in asked if asked[a] > 1]
     print(len(twice), "asked for again")
     sys.exit(len(twice) > int(most))

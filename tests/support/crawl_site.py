@@ -4,10 +4,13 @@
 #   crawl_site.py serve FOLDER [SECONDS [PORT]]  serves until it is ended; FOLDER/port has the port, FOLDER/log a line for
 #                                                each request: begin, end, host, connection, path, condition, status;
 #                                                FOLDER/heads has the requests as they came.
-#                                                SECONDS is what each answer takes, RETRY_AFTER what 429 and 503 ask for; TLS
-#                                                is a file with a key and a certificate, or not set
+#                                                SECONDS is what each answer takes. Of the environment:
+#                                                RETRY_AFTER: what 429 and 503 ask for; TLS: a file with a key and a
+#                                                certificate; HOSTILE: hostile pages are made first; HOLD: after so many
+#                                                requests the others have no answer until there is a file FOLDER/go
 #   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies,
 #                                                depths
+import functools
 import gzip
 import hashlib
 import os
@@ -46,6 +49,32 @@ def page(host, port, number):
     return "".join(out).encode()
 
 
+# Pages that are written in odd ways, with the one page to which each refers: path, headers, body, that page's path.
+HTML = {"Content-Type": "text/html"}
+ODD = [
+    ("/odd/gbk.html", {"Content-Type": "text/html; charset=gb2312"},
+     "<title>\u6a19\u984c</title><a href='/odd/\u4e57.html?q=\u4e2d'>x</a>".encode("gbk"), "/odd/%E4%B9%97.html?q=%D6%D0"),
+    ("/odd/sjis.html", HTML, "<meta charset = 'shift_jis'><a href='/odd/\u8868.html'>x</a>".encode("cp932"),
+     "/odd/%E8%A1%A8.html"),
+    ("/odd/latin.html", HTML, b"<a href='/odd/\xe9.html'>x</a>", "/odd/%C3%A9.html"),
+    ("/odd/ascii.html", HTML, b"<meta charset=utf-16><a href=of-ascii.html>x</a>", "/odd/of-ascii.html"),
+    ("/odd/xml.html", {"Content-Type": "application/xhtml+xml"},
+     b"<?xml version='1.0' encoding='iso-8859-1'?><a href='/odd/x?\xe9'>x</a>", "/odd/x?%E9"),
+    ("/odd/comments.html", HTML, b"<!--><a href=behind.html>x</a><!-- --!><!---><!--<a href=/trap/comment>-->",
+     "/odd/behind.html"),
+    ("/odd/script.html", HTML, b"<script></scripted><a href=/trap/script></script ><a href=real.html>x</a>", "/odd/real.html"),
+    ("/odd/bases.html", HTML, b"<base href=/odd/one/><base href=/trap/><a href=x.html>x</a>", "/odd/one/x.html"),
+    ("/odd/twice.html", dict(HTML, **{"Content-Encoding": "gzip, gzip"}),
+     gzip.compress(gzip.compress(b"<a href=unpacked.html>x</a>", mtime=0), mtime=0), "/odd/unpacked.html"),
+    ("/odd/unpacked-so.html", dict(HTML, **{"Content-Encoding": "UTF-8"}), b"<a href=as-it-is.html>x</a>",
+     "/odd/as-it-is.html"),
+    ("/odd/untyped.html", {}, b"\xef\xbb\xbf\n <a href=typed.html>x</a>", "/odd/typed.html"),
+    ("/odd/trailer.html", HTML, b"<a href=trailed.html>x</a>", "/odd/trailed.html"),
+    ("/odd/other-bot.html", dict(HTML, **{"X-Robots-Tag": "otherbot: noindex, nofollow"}), b"<a href=bot.html>x</a>",
+     "/odd/bot.html"),
+]
+
+
 def special(host, port):
     """Paths that are not pages of the graph: status, headers, body."""
     html = {"Content-Type": "text/html; charset=utf-8"}
@@ -56,15 +85,29 @@ def special(host, port):
                  "<a href='mailto:a@b'>x</a><a href='javascript:1'>x</a><a href='ftp://h/'>x</a>"
                  "<a href='http://127.0.0.9:%d/out.html'>out</a><a href=/latin.html>l</a><a href=/wide.html>w</a>"
                  "<a href='/q?a=1&amp;b=2'>q</a><a href='/q?b=2&a=1'>q</a><a href=/flaky/503>f</a><a href=/flaky/429>f</a>"
-                 "<a href=/flaky/close>f</a><link rel=stylesheet href=/style.css><a href=/tagged.html>t</a>" % port).encode())
-    site["/robots.txt"] = (200, {"Content-Type": "text/plain"},
+                 "<a href=/flaky/close>f</a><link rel=stylesheet href=/style.css><a href=/tagged.html>t</a>"
+                 "<a href=/r/file>f</a><a href=/r/none>f</a><a href=/r/self>f</a>" % port
+                 + "".join("<a href=%s>o</a>" % odd[0] for odd in ODD)).encode())
+    for path, headers, body, target in ODD:
+        site[path] = (200, headers, body)
+        site[target] = (200, html, b"<h1>odd</h1>")
+    rules = (200, {"Content-Type": "text/plain"},
                            b"User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /private/\nAllow: /private/open\n"
-                           b"Disallow: /*.secret$\nSitemap: /map-index.xml\n")
+                           b"Disallow: /*.secret$\nSitemap: /map-index.xml\nSitemap: /map.txt\n")
+    # One host redirects those who ask for it, and another has it packed (in Server.answer).
+    site["/robots.txt"] = (301, {"Location": "/rules.txt"}, b"") if host == HOSTS[2] else rules
+    site["/rules.txt"] = rules
     site["/map-index.xml"] = (200, {"Content-Type": "text/xml"}, ("<sitemapindex><sitemap><loc>http://%s:%d/map.xml.gz"
                               "</loc></sitemap></sitemapindex>" % (host, port)).encode())
     site["/map.xml.gz"] = (200, {"Content-Type": "application/gzip"}, gzip.compress(
-        ("<urlset><url><loc>\n http://%s:%d/only-in-map.html </loc></url></urlset>" % (host, port)).encode(), mtime=0))
+        ("<urlset><url><loc>\n <![CDATA[http://%s:%d/only-in-map.html]]> </loc></url></urlset>" % (host, port)).encode(), mtime=0))
     site["/only-in-map.html"] = (200, html, b"<h1>map</h1>")
+    site["/map.txt"] = (200, {"Content-Type": "text/plain"},
+                        b"\xef\xbb\xbfhttp://%s:%d/only-in-text.html\r\n" % (host.encode(), port))
+    site["/only-in-text.html"] = (200, html, b"<h1>text</h1>")
+    site["/r/file"] = (302, {"Location": "file:///etc/passwd"}, b"")
+    site["/r/none"] = (302, {}, b"")
+    site["/r/self"] = (302, {"Location": "/r/self", "Set-Cookie": "seen=1"}, b"")
     site["/r/1"] = (301, {"Location": "/r/2"}, b"")
     site["/r/2"] = (302, {"Location": "http://%s:%d/p/5.html" % (host, port)}, b"")
     site["/loop/a"] = (302, {"Location": "b"}, b"")
@@ -73,7 +116,7 @@ def special(host, port):
         site["/endless/%d" % i] = (302, {"Location": "/endless/%d" % (i + 1)}, b"")
     site["/private/open.html"] = (200, html, b"<h1>open</h1>")
     site["/meta.html"] = (200, html, b"<meta name=robots content='noindex, nofollow'><a href=/trap/meta.html>no</a>")
-    site["/tagged.html"] = (200, dict(html, **{"X-Robots-Tag": "nofollow"}), b"<a href=/trap/tag.html>no</a>")
+    site["/tagged.html"] = (200, dict(html, **{"X-Robots-Tag": "noindex\r\nX-Robots-Tag: nofollow"}), b"<a href=/trap/tag.html>no</a>")
     site["/based.html"] = (200, html, b"<base href='/deep/er/'><a href=in.html>in</a><a href='../up.html'>up</a>")
     site["/deep/er/in.html"] = (200, html, b"<link rel=canonical href=/canon.html><h1>in</h1>")
     site["/deep/up.html"] = (200, html, b"<h1>up</h1>")
@@ -99,7 +142,8 @@ def special(host, port):
 
 ASKED = ("/ /r/1 /r/2 /loop/a /loop/b /private/open.html /meta.html /tagged.html /based.html /deep/er/in.html "
          "/deep/up.html /canon.html /latin.html /wide.html /from-wide.html /q?a=1&b=2 /q?b=2&a=1 /style.css /more.css "
-         "/img/css.png /flaky/503 /flaky/429 /flaky/close /only-in-map.html /missing.html").split()
+         "/img/css.png /flaky/503 /flaky/429 /flaky/close /only-in-map.html /only-in-text.html /missing.html /r/file /r/none "
+         "/r/self").split() + [path for odd in ODD for path in (odd[0], odd[3])]
 
 
 def expected_paths():
@@ -114,7 +158,25 @@ def expected_paths():
 
 
 HOSTILE = ("stall short long endless bomb damaged links deep garbage nul headers urls unclosed quotes nothing "
-           "crash-bait").split()
+           "crash-bait brotli").split()
+
+
+@functools.lru_cache(maxsize=None)
+def hostile_body(name):
+    """What takes time to make is made before anybody asks: who waits for it would give up on a busy machine."""
+    return {
+        "bomb": lambda: gzip.compress(b"\0" * (1 << 24), 9, mtime=0) * 640,  # 10 GB of zeros
+        "damaged": lambda: gzip.compress(b"<a href=/hidden.html>x</a>" * 1000)[:60] + b"damage" * 10,
+        "brotli": lambda: b"\x0b\x02\x80hello\x03",
+        "links": lambda: b"".join(b"<a href=/l/%d>" % i for i in range(1000000)),
+        "deep": lambda: b"<div>" * 200000 + b"<h1>deep</h1>",
+        "nul": lambda: b"<a\0 href\0=\0>\0<h1>n\0ul</h1>" + bytes(range(256)) * 100,
+        "urls": lambda: b"<a href='/" + b"x" * 200000 + b"'>" + b"<a href='http://" + b"%" * 5000 + b"'>"
+                b"<a href='http://[::1'><a href='http://h:99999/'><a href='http:///'><a href='//'><a href='\xff\xfe'>",
+        "unclosed": lambda: b"<!--" + b"<a href=/hidden.html>" * 100000,
+        "quotes": lambda: b"<x y='<a href=\"/hidden.html\">" * 50000,
+        "crash-bait": lambda: b"<b><i><a><table>" * 30000 + b"<h1>bait</h1>",
+    }.get(name, bytes)()
 
 
 def hostile(name, send, sock):
@@ -131,15 +193,6 @@ def hostile(name, send, sock):
         send(head + "Transfer-Encoding: chunked\r\n\r\n")
         while True:
             send("10000\r\n" + "<p>and on</p>  \n" * 4096 + "\r\n")
-    elif name == "bomb":  # 10 GB of zeros
-        member = gzip.compress(b"\0" * (1 << 24), 9, mtime=0)
-        body = member * 640
-        send(head + "Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body))
-        sock.sendall(body)
-    elif name == "damaged":
-        body = gzip.compress(b"<a href=/hidden.html>x</a>" * 1000)[:60] + b"damage" * 10
-        send(head + "Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body))
-        sock.sendall(body)
     elif name == "garbage":
         send("\x00\x01\x02 no HTTP at all\r\n\r\n")
     elif name == "headers":
@@ -149,16 +202,10 @@ def hostile(name, send, sock):
     elif name == "nothing":
         pass
     else:
-        body = {
-            "links": lambda: b"".join(b"<a href=/l/%d>" % i for i in range(1000000)),
-            "deep": lambda: b"<div>" * 200000 + b"<h1>deep</h1>",
-            "nul": lambda: b"<a\0 href\0=\0>\0<h1>n\0ul</h1>" + bytes(range(256)) * 100,
-            "urls": lambda: b"<a href='/" + b"x" * 200000 + b"'>" + b"<a href='http://" + b"%" * 5000 + b"'>"
-                    b"<a href='http://[::1'><a href='http://h:99999/'><a href='http:///'><a href='//'><a href='\xff\xfe'>",
-            "unclosed": lambda: b"<!--" + b"<a href=/hidden.html>" * 100000,
-            "quotes": lambda: b"<x y='<a href=\"/hidden.html\">" * 50000,
-            "crash-bait": lambda: b"<b><i><a><table>" * 30000 + b"<h1>bait</h1>",
-        }[name]()
+        body = hostile_body(name)
+        encoding = {"bomb": "gzip", "damaged": "gzip", "brotli": "br"}.get(name)
+        if encoding:
+            head += "Content-Encoding: %s\r\n" % encoding
         send(head + "Content-Length: %d\r\n\r\n" % len(body))
         sock.sendall(body)
     sock.close()
@@ -191,9 +238,15 @@ class Server:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(os.environ["TLS"])
         self.log = open(os.path.join(folder, "log"), "a", buffering=1)
+        if "HOSTILE" in os.environ:
+            for name in HOSTILE:
+                hostile_body(name)
         self.heads = open(os.path.join(folder, "heads"), "wb", buffering=0)
         self.lock = threading.Lock()
         self.asked = {}
+        self.served = 0
+        self.hold = int(os.environ.get("HOLD", 0))
+        self.go = os.path.join(folder, "go")
         self.connections = 0
         self.listeners = self.bind(port)
         self.sites = {host: special(host, self.port) for host in HOSTS}
@@ -258,6 +311,10 @@ class Server:
         condition = headers.get("if-none-match", "-")
         with self.lock:
             self.asked[host, path] = times = self.asked.get((host, path), 0) + 1
+            self.served += 1
+            is_held = 0 < self.hold < self.served
+        while is_held and not os.path.exists(self.go):
+            time.sleep(0.02)
         if path[:3] == "/h/" and path[3:] in HOSTILE:
             self.note(begin, host, number, path, condition, 200)
             hostile(path[3:], lambda text: sock.sendall(text.encode("latin-1")), sock)
@@ -275,7 +332,8 @@ class Server:
             more.update({"ETag": ETAG, "Last-Modified": DATE})
             if condition == ETAG:
                 status, body = 304, b""
-            elif "gzip" in headers.get("accept-encoding", "") and path.startswith("/p/") and int(path[3:-5]) % 2:
+            elif "gzip" in headers.get("accept-encoding", "") and (
+                    (path.startswith("/p/") and int(path[3:-5]) % 2) or (path == "/robots.txt" and host == HOSTS[1])):
                 body = gzip.compress(body, 1, mtime=0)
                 more["Content-Encoding"] = "gzip"
         if path == "/hostile.html":
@@ -288,7 +346,11 @@ class Server:
             status, more = 200, {"Content-Type": "text/html"}
         elif path.startswith("/m/") and path[3:].isdigit():
             status, more, body = 200, {"Content-Type": "text/html"}, mutated(int(path[3:]))
-        more["Content-Length"] = str(len(body))
+        if path == "/odd/trailer.html" and status == 200:
+            more["Transfer-Encoding"] = "chunked"
+            body = b"%x\r\n%s\r\n0\r\nX-Trailer: HTTP/1.1\r\nLocation: /trap/trailer\r\n\r\n" % (len(body), body)
+        else:
+            more["Content-Length"] = str(len(body))
         text = "HTTP/1.1 %d X\r\n" % status + "".join("%s: %s\r\n" % item for item in more.items()) + "\r\n"
         self.note(begin, host, number, path, condition, status)
         sock.sendall(text.encode() + (b"" if status == 304 else body))

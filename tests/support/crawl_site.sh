@@ -31,13 +31,17 @@ serve()
 {
     end_server
     mkdir -p "$1"
-    rm -f "$1/port" "$1/log"
+    rm -f "$1/port" "$1/log" "$1/go"
     "$python" "$support/crawl_site.py" serve "$@" &
     server=$!
     wait_for 60 test -f "$1/port"
     port=$(cat "$1/port")
     starts=(http://127.0.0.1:$port/ http://127.0.0.2:$port http://127.0.0.3:$port/)
 }
+
+# A crawl that is to be met on its way is held there: serve_held starts the site, and let_go has it answer all again.
+serve_held() { HOLD=100 serve site; }
+let_go() { touch site/go; }
 
 # run ARGUMENT…: mpmap-crawl, quietly; sets $status.
 run()
