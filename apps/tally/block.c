@@ -130,7 +130,10 @@ static bool read_block(struct worker *worker, const struct block_item *item, con
     worker->splitter.is_skipping = false;
     if (!source_open(path, path + strlen(path) + 1, &text.source, error))
         return false;
-    source_read_ahead(text.source);
+    if (item->is_row && item->limit == UINT64_MAX)
+        source_read_ahead(text.source); /* where parts are read by others, all are busy */
+    if (item->frame.place)
+        source_enter(text.source, item->frame.place, item->frame.first);
     text.offset = first;
     is_read = source_seek(text.source, first, error) && read_on(&text, 0, item->limit, error) &&
               (item->is_row || find_row(&text, item, error)) && read_rows(worker, &text, item, error);

@@ -239,6 +239,7 @@ static int read_file(struct input *input, size_t number, const char *names, char
     file->size = source_size(source);
     file->changed_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
     file->is_plain = source_kind(source) == SOURCE_PLAIN;
+    frames_find(source, &file->frames);
     size = source_read(source, buffer, SAMPLE_BYTES, error);
     source_close(source);
     if (size < 0)
@@ -315,6 +316,7 @@ void input_close(struct input *input)
     for (size_t i = 0; i < input->file_count; i++) {
         free(input->files[i].path);
         free(input->files[i].place);
+        frames_free(&input->files[i].frames);
     }
     free(input->files);
     free_names(input->names, input->column_count);

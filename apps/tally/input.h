@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frames.h"
 #include "plan.h"
 #include "support/command.h"
 #include "support/files.h"
@@ -19,6 +20,7 @@ struct input_file {
     uint64_t first;      /* where its rows begin, behind the header */
     uint64_t first_line; /* the line of these, from 1 */
     bool is_plain;
+    struct frames frames; /* where it can be entered, if it is compressed in parts */
 };
 
 /* What a column has in the first rows of the first file. */

@@ -65,9 +65,23 @@ static uint64_t usual_size(const struct input *input)
     uint64_t sum = 0, size;
 
     for (size_t i = 0; i < input->file_count; i++)
-        sum += input->files[i].size;
+        sum += input->files[i].frames.count ? input->files[i].frames.text_size : input->files[i].size;
     size = (sum / 32 + 65535) / 65536 * 65536;
     return size < 1 << 20 ? 1 << 20 : size > 64 << 20 ? 64 << 20 : size;
+}
+
+/* Where the block ends that begins at this byte; UINT64_MAX if it is the last one. What is compressed is entered where a
+ * frame begins, and cut behind its first byte: whoever looks for the first row there reads a byte before the cut, and need
+ * not inflate the frame before for that. */
+static uint64_t find_cut(const struct input_file *file, uint64_t at, uint64_t size)
+{
+    uint64_t cut = UINT64_MAX;
+
+    if (file->is_plain && size < file->size - at)
+        return at + size;
+    if (file->frames.count)
+        cut = frames_next(&file->frames, at + size);
+    return cut == UINT64_MAX ? cut : cut + 1;
 }
 
 struct block *blocks_cut(const struct input *input, uint64_t block_bytes, size_t *count)
@@ -78,20 +92,14 @@ struct block *blocks_cut(const struct input *input, uint64_t block_bytes, size_t
     *count = 0;
     for (size_t i = 0; i < input->file_count; i++) {
         const struct input_file *file = &input->files[i];
-        /* What is compressed is read from its beginning, so it is one block. */
-        uint64_t end = file->is_plain ? file->size : 1;
+        bool is_empty = file->is_plain && !file->size;
 
-        for (uint64_t at = 0; at < end; at += size) {
-            bool is_last = !file->is_plain || at + size >= file->size;
-
+        for (uint64_t at = 0, cut; !is_empty && at != UINT64_MAX; at = cut) {
+            cut = find_cut(file, at, size);
             if (!(*count & (*count + 1)))
                 blocks = memory_resize(blocks, (2 * *count + 2) * sizeof *blocks);
-            blocks[(*count)++] = (struct block){.file = i,
-                                                .first = at ? at : file->first,
-                                                .limit = is_last ? UINT64_MAX : at + size,
-                                                .is_first = !at};
-            if (is_last)
-                break;
+            blocks[(*count)++] = (struct block){
+                .file = i, .first = at ? at : file->first, .limit = cut, .is_first = !at};
         }
     }
     return blocks;
@@ -101,7 +109,8 @@ static void *make_item(const struct pass *pass, const struct block *block, uint6
                        mpm_blob *blob)
 {
     const struct input_file *file = &pass->input->files[block->file];
-    const struct block_item item = {first, block->limit, is_row};
+    const struct block_item item = {first, block->limit, is_row,
+                                    frames_before(&file->frames, is_row ? first : first - 1)};
     size_t place = strlen(file->place) + 1, name = strlen(file->path) + 1;
     char *bytes = memory_resize(NULL, sizeof item + place + name);
 

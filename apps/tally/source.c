@@ -38,7 +38,9 @@ static enum source_kind find_kind(int file)
 
     if (length >= 2 && !memcmp(head, gzip, sizeof gzip))
         return SOURCE_GZIP;
-    if (length == 4 && !memcmp(head, zstd, sizeof zstd))
+    /* pzstd begins with a frame that is to be skipped. */
+    if (length == 4 && (!memcmp(head, zstd, sizeof zstd) ||
+                        ((head[0] & 0xf0) == 0x50 && !memcmp(head + 1, "\x2a\x4d\x18", 3))))
         return SOURCE_ZSTD;
     return SOURCE_PLAIN;
 }
@@ -109,6 +111,22 @@ enum source_kind source_kind(const struct source *source)
 uint64_t source_size(const struct source *source)
 {
     return source->size;
+}
+
+ssize_t source_peek(const struct source *source, uint64_t place, void *bytes, size_t size)
+{
+    ssize_t count;
+
+    do
+        count = pread(source->file, bytes, size, (off_t)place);
+    while (count < 0 && errno == EINTR);
+    return count;
+}
+
+void source_enter(struct source *source, uint64_t place, uint64_t first)
+{
+    source->offset = (off_t)place;
+    source->decompressed = first;
 }
 
 static ssize_t read_plain(struct source *source, char *bytes, size_t size, char *error)

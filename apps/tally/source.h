@@ -21,6 +21,13 @@ enum source_kind source_kind(const struct source *source);
 /* Of the file as it lies on the disk. */
 uint64_t source_size(const struct source *source);
 
+/* Reads bytes of the file as they are; returns how many, or -1. */
+ssize_t source_peek(const struct source *source, uint64_t place, void *bytes, size_t size);
+
+/* Goes on at this place of the file, where a compressed part begins, the first byte of which is `first` of the text.
+ * Before anything was read. */
+void source_enter(struct source *source, uint64_t place, uint64_t first);
+
 /* Has what is compressed inflated by a thread from now on, ahead of the reader, where one can be had. */
 void source_read_ahead(struct source *source);
 
