@@ -77,7 +77,7 @@ void process_died(uint32_t number)
     dead_leaves = atomic_exchange(process_leaves_of(record), 0);
     if (atomic_exchange(&record->is_thread_ref, 0))
         dead_leaves |= PROCESS_LEAVES_THREAD_REF;
-    if (record->flags & PROCESS_IS_USERS)
+    if ((record->flags & PROCESS_IS_USERS) && log_get_level() >= MPM_LOG_INFO)
         log_write(MPM_LOG_INFO, "process %s %s", process_name_in(record),
                   describe_wait_status(record->wait_status, how, sizeof how));
 }
