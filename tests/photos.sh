@@ -414,6 +414,50 @@ python turns.py make
 photos turns --out upright --sizes 150 --quiet
 check "a picture is upright whichever of the 8 orientations it has" python turns.py judge
 
+# Forms that are rarer: each comes out as PIL shows the first picture of it.
+cat >odd.py <<'P'
+import os, sys
+import h5py, numpy as np
+from PIL import Image, ImageCms
+exec(open("made.py").read().split("os.makedirs(")[0])
+if sys.argv[1] == "make":
+    os.makedirs("odd")
+    os.chdir("odd")
+    picture, other = scene(60, 800, 600), scene(61, 800, 600)
+    smaller = [picture.resize((800 >> n, 600 >> n), Image.LANCZOS) for n in (1, 2, 3)]
+    picture.save("pyramid.tif", save_all=True, append_images=smaller)
+    picture.save("pages.tif", save_all=True, append_images=[other])
+    picture.save("animated.webp", quality=92, save_all=True, append_images=[other])
+    picture.save("progressive.jpg", quality=92, progressive=True)
+    exif = Image.Exif()
+    exif[0x0112] = 77
+    picture.save("turned_by_77.jpg", quality=92, exif=exif)
+    colours = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.convert("L").save("grey_with_a_profile_of_colours.jpg", quality=92, icc_profile=colours)
+    picture.save("profile_of_garbage.jpg", quality=92, icc_profile=b"garbage" * 50)
+    picture.convert("LA").save("grey_with_alpha.png")
+    picture.convert("1").save("bilevel.tif", compression="group4")
+    picture.convert("P").save("palette.png", transparency=3)
+else:
+    with h5py.File("rare/photos.h5") as file:
+        photos = {name: file["photos/" + name][:] for name in ("path", "name", "error", "width")}
+    assert len(photos["path"]) == 10, photos["path"]
+    for path, name, error, width in zip(*(photos[column] for column in ("path", "name", "error", "width"))):
+        assert not error and width == 800, (path, error, width)
+        for side in (700, 400):
+            made = Image.open("rare/%d/%s.jpg" % (side, name.decode()))
+            wanted = Image.open(path).convert("RGBA")
+            white = Image.new("RGBA", wanted.size, "white")
+            white.alpha_composite(wanted)
+            wanted = white.convert("RGB").resize((side, side * 3 // 4), Image.LANCZOS)
+            assert made.size == wanted.size, (path, made.size)
+            difference = abs(np.asarray(made.convert("RGB"), int) - np.asarray(wanted, int)).mean()
+            assert difference < 12, (path, side, difference)
+P
+python odd.py make || cat err
+photos odd --out rare --sizes 700,400 --quiet
+check "pictures of rarer forms are what PIL shows" python odd.py judge
+
 # Outputs that are WebP, with what is transparent.
 photos library/clear.png --out clear --sizes 400 --format webp --quiet
 check "a WebP is transparent where its original is" python -c 'import glob

@@ -235,20 +235,42 @@ static int into_memory(VipsImage **image)
     return 0;
 }
 
-/* The one decode: turned, shrunk, in sRGB, in memory. */
-static int decode(struct work *work)
+/* The longer side of the one decode. It is never larger than the picture: so nothing is made larger, although libvips is
+ * not told that only smaller will do. Told that, it takes the smallest picture of a pyramid. */
+static int box_side(const struct work *work)
 {
-    unsigned largest = work->settings->sizes[0];
-    int box = (int)(largest > LOOK_SIZE ? largest : LOOK_SIZE);
+    unsigned largest = work->settings->sizes[0], side = largest > LOOK_SIZE ? largest : LOOK_SIZE;
+    uint32_t longer = work->photo->width > work->photo->height ? work->photo->width : work->photo->height;
+
+    return (int)(longer < side ? longer : side);
+}
+
+/* A picture without a profile is in sRGB already; converted, it would lose. "fail_on" reaches only the first look at the
+ * header, not the decoder that shrinks: its options are a text. */
+static VipsImage *open_shrunk(struct work *work)
+{
+    int side = box_side(work);
     VipsImage *image;
 
-    /* A picture without a profile is in sRGB already; converted, it would lose. "fail_on" reaches only the first look
-     * at the header, not the decoder that shrinks: its options are a text. */
-    if (vips_thumbnail_source(work->source, &image, box, "height", box, "size", VIPS_SIZE_DOWN,
+    if (vips_thumbnail_source(work->source, &image, side, "height", side, "size", VIPS_SIZE_BOTH,
                               "export_profile", work->has_profile ? "srgb" : NULL, "fail_on",
                               VIPS_FAIL_ON_ERROR, "option_string", "fail-on=error", NULL))
+        return NULL;
+    return image;
+}
+
+/* The one decode: turned, shrunk, in sRGB, in memory. A profile that does not fit the picture, as one for colours on a grey
+ * one, says nothing of it. */
+static int decode(struct work *work)
+{
+    work->picture = open_shrunk(work);
+    if (!work->picture && work->has_profile && strstr(vips_error_buffer(), "profile")) {
+        forget_messages();
+        work->has_profile = false;
+        work->picture = open_shrunk(work);
+    }
+    if (!work->picture)
         return fail_in_vips(work, "cannot be decoded");
-    work->picture = image;
     if (to_srgb(&work->picture) ||
         (vips_image_hasalpha(work->picture) && work->settings->format == OUTPUT_JPEG &&
          flatten(&work->picture)) ||
