@@ -121,10 +121,11 @@ check "its results are those of a map" is_right
 begin
 write append 1 30 none
 wait $writer
-NOTING_FAILS=41 follow --follow-idle 1.2 --compress gzip --progress json
+NOTING_FAILS=41 follow --follow-idle 0.2 --compress gzip --progress json
 status=$?
 check "a row that fails is told at the end" status_is 1
-check "it tells how far behind it is" says '"total":30,"failed":1,'
+check "its last word is the end, however soon that was" grep -q '^{"done":30,"total":30,"failed":1,.*"left_s":[0.nul]*}$' \
+    <(grep '^{' err | tail -n 1)
 check "with its words" says "1 of 30 items failed; the first is item 10: it was told to fail"
 check "and is listed" grep -q '^ *(0): 10$' <(h5dump -d /r.failed/row out.h5)
 check "the others are good, and compressed" grep -q 'gzip' <("$bin/mpmap" look out.h5)

@@ -92,7 +92,8 @@ static void take_rate(struct follow *follow, uint64_t done)
     follow->rate_done = done;
 }
 
-static void tell(struct follow *follow, const mpm_progress *pass)
+/* `goes_on`: it follows still, so more may come; else this is the last word. */
+static void tell(struct follow *follow, const mpm_progress *pass, bool goes_on)
 {
     const struct output *output = follow->run.output;
     const mpm_dataset_map *map = follow->run.map;
@@ -105,7 +106,7 @@ static void tell(struct follow *follow, const mpm_progress *pass)
     all.failed = follow->failed + pass->failed + output->failed;
     all.total = follow->watch.rows > output->record.rows ? follow->watch.rows : output->record.rows;
     all.elapsed_s = now_s(follow);
-    all.follows = 1;
+    all.follows = goes_on;
     all.rate = follow->rate;
     all.lag_s = all.done < all.total ? clock_now_s() - follow->watch.seen_s : 0;
     follow->told_s = all.elapsed_s;
@@ -118,7 +119,7 @@ static void note_progress(const mpm_progress *now, void *argument)
     struct follow *follow = argument;
 
     follow->pass = *now;
-    tell(follow, now);
+    tell(follow, now, true);
 }
 
 /* The time that is left of what the map has. */
@@ -246,7 +247,7 @@ static void wait_a_little(struct follow *follow)
                              .tv_nsec = (long)((poll_s - (double)(time_t)poll_s) * 1e9)};
 
     if (now_s(follow) - follow->told_s >= TELL_S)
-        tell(follow, &follow->pass);
+        tell(follow, &follow->pass, true);
     nanosleep(&pause, NULL);
 }
 
@@ -366,6 +367,8 @@ static int run_all(struct follow *follow)
     follow->run.output->left_count = 0;
     if (!status)
         status = follow_on(follow);
+    if (!status)
+        tell(follow, &follow->pass, false);
     close_input(follow);
     return finish(follow, status);
 }

@@ -159,8 +159,8 @@ typedef struct mpm_progress {
      * of other nodes say it with results. Items of other maps in the same pool count as well. */
     double busy;
     unsigned nodes; /**< on which workers are at it */
-    int follows;    /**< 1: the map follows its input, so that `total` is what is there by now; see
-                     * mpm_dataset_map.follow */
+    int follows; /**< 1: the map follows its input, so that `total` is what is there by now; 0 in its last word;
+                     * see mpm_dataset_map.follow */
     double
         lag_s;   /**< then: for how long the oldest row that is not done has been there, as far as is known */
     double rate; /**< then: rows a second, over the last few seconds */
