@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# mpmap tally with files as other programs write them: decimal commas, words for what is missing, dates as text, a mark of
-# UTF-8, no header, stdin. What a European export says is, byte for byte, what the same file says with points; what cannot
+# mpmap tally with files as other programs write them: decimal commas, words for what is missing, dates as text, comments,
+# rows that end early, a mark of UTF-8, no header, stdin. What a European export says is, byte for byte, what the same file says with points; what cannot
 # be read is refused in a sentence that names the column, the value and what would be right.
 # Last line: "N passed, N failed".
 set -uo pipefail
@@ -131,6 +131,34 @@ tally marked.csv --decimal , --by b --show 'sum(a)' --csv
 check "a mark, two characters at line ends and none at the last, quoted numbers" prints 'b,sum(a)
 x,1.5
 y,2'
+# Comments anywhere, some of them with as many commas as a row, longer than what is read at once, and without an end; what
+# looks like one in a quoted field of several lines is none.
+awk 'NR % 5 == 1 { print "# no, 1, 2" } NR % 7000 == 0 { printf "#"; for (i = 0; i < 300000; i++) printf "long,"; print "" }
+    { print } END { printf "#end" }' points.csv >commented.csv
+for block in 65536 1000000000; do
+    tally commented.csv --comment '#' --by key --show 'count,sum(x),distinct(y)' --csv --block $block
+    cp out commented
+    tally points.csv --by key --show 'count,sum(x),distinct(y)' --csv --block $block
+    check "comments are skipped, in blocks of $block bytes" same_as commented
+done
+printf '#a\n#b\nk,v\n1,"x\n#y"\n#2,3\n3,z\n4\n' >few.csv
+tally few.csv --comment '#' --by v --show 'sum(k)' --csv --bad skip
+check "before the header, but not within a field" prints 'v,sum(k)
+"x
+#y",1
+z,3'
+check "and lines are counted all the same" grep -qF "'few.csv' line 8: columns missing: 1 of 2: '4'" err
+tally few.csv --comment '#' --by v --show 'sum(k)' --csv --fill
+check "columns that are missing at the end may be filled" prints 'v,sum(k)
+,4
+"x
+#y",1
+z,3'
+tally points.csv --comment ,
+check "a comment does not begin with the separator" refuses 2 "--comment is ',', but must be one character such as #"
+printf 'a,b\n1,2,%.40s\xc3\xb6\xc3\xb6\n' "$(printf 'x%.0s' {1..43})x" >cut.csv
+tally cut.csv --show count --bad skip
+check "what is shown of a row ends with a whole character" iconv -f utf-8 -t utf-8 err -o told
 printf '5.1,3.5\n4.9,3.0\n' >bare.csv
 tally bare.csv --show count --csv
 check "a header of numbers is told" [ "$status" = 0 -a "$(tail -n 1 out)" = 1 ]

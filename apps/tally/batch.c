@@ -41,7 +41,12 @@ void batch_bad(struct block_head *head, const struct bad_row *row, const char *t
     head->bad_count++;
     *place = *row;
     memset(place->sample, 0, sizeof place->sample);
-    memcpy(place->sample, text, length < SAMPLE_SIZE ? length : SAMPLE_SIZE - 1);
+    if (length >= SAMPLE_SIZE) {
+        length = SAMPLE_SIZE - 1;
+        while (length && (text[length] & 0xC0) == 0x80) /* within a character */
+            length--;
+    }
+    memcpy(place->sample, text, length);
 }
 
 /* Those that are short; returns whether all are. */

@@ -149,7 +149,8 @@ static void sample_rows(struct input *input, const char *text, size_t size, bool
     if (!input->samples)
         memory_resize(NULL, SIZE_MAX);
     for (size_t at = 0, row = 0; at < size && row < SAMPLE_ROWS; at += taken, row++) {
-        taken = row_read(&reader, text + at, size - at, is_at_end);
+        if (!(taken = comment_length(input->comment, text + at, size - at, is_at_end)))
+            taken = row_read(&reader, text + at, size - at, is_at_end);
         if (!taken)
             break;
     }
@@ -197,15 +198,28 @@ static size_t mark_size(const char *text, size_t size)
     return size >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0;
 }
 
+/* Bytes of the comments before the first row. */
+static size_t skip_comments(const struct input *input, const char *text, size_t size, uint64_t *lines)
+{
+    size_t at = 0, taken;
+
+    for (*lines = 0; (taken = comment_length(input->comment, text + at, size - at, size < SAMPLE_BYTES));
+         ++*lines)
+        at += taken;
+    return at;
+}
+
 /* Of the first file the names are taken, those of the others must be the same. */
 static int read_header(struct input *input, size_t number, const char *names, const char *text, size_t size)
 {
     struct input_file *file = &input->files[number];
     struct header header = {NULL, 0};
     struct row_reader reader = {.separator = input->separator, .take = take_name, .argument = &header};
-    size_t mark = mark_size(text, size);
+    uint64_t comments;
+    size_t mark = mark_size(text, size),
+           begin = mark + skip_comments(input, text + mark, size - mark, &comments);
     bool is_at_end = size < SAMPLE_BYTES;
-    size_t taken = row_read(&reader, text + mark, size - mark, is_at_end);
+    size_t taken = row_read(&reader, text + begin, size - begin, is_at_end);
     int exit_status;
 
     if (!taken || reader.bad >= 0 || header.count > MOST_COLUMNS) {
@@ -215,8 +229,8 @@ static int read_header(struct input *input, size_t number, const char *names, co
                    : failure("'%s' is empty: it has no %s", file->path,
                              input->has_header ? "header" : "rows");
     }
-    file->first = mark + (input->has_header ? taken : 0);
-    file->first_line = 1 + (input->has_header ? reader.lines : 0);
+    file->first = begin + (input->has_header ? taken : 0);
+    file->first_line = 1 + comments + (input->has_header ? reader.lines : 0);
     exit_status = number ? compare_header(input, file->path, &header) : name_columns(input, &header, names);
     if (!exit_status && !number)
         sample_rows(input, text + file->first, size - (size_t)file->first, is_at_end);
@@ -255,12 +269,14 @@ static void hint_separator(const struct input *input)
     static const struct {
         char separator;
         const char *option;
-    } others[] = {{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}};
+    } others[] = {{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}, {' ', "' '"}};
 
     for (size_t i = 0; input->column_count == 1 && i < sizeof others / sizeof others[0]; i++) {
-        if (others[i].separator != input->separator && strchr(input->names[0], others[i].separator)) {
-            failure("'%s' has one column, '%s'; --separator %s makes more of it", input->files[0].path,
-                    input->names[0], others[i].option);
+        const char *text = input->has_header ? input->names[0] : input->samples[0].text;
+
+        if (others[i].separator != input->separator && strchr(text, others[i].separator)) {
+            failure("'%s' has one column, '%s'; --separator %s makes more of it", input->files[0].path, text,
+                    others[i].option);
             return;
         }
     }
@@ -304,10 +320,10 @@ int input_open(struct input *input, char **words, size_t word_count, const char 
     for (size_t i = 0; i < input->file_count && !exit_status; i++)
         exit_status = read_file(input, i, names, buffer);
     free(buffer);
-    if (!exit_status && input->has_header) {
+    if (!exit_status && input->file_count && input->samples)
         hint_separator(input);
+    if (!exit_status && input->has_header)
         hint_header(input);
-    }
     return exit_status;
 }
 

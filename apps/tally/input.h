@@ -32,6 +32,7 @@ struct sample {
 
 struct input {
     char separator, point; /* between fields; before decimals */
+    char comment;          /* lines that begin so are skipped; 0: none are */
     bool has_header;
     int spool; /* what has come from stdin; or 0 */
     uint32_t missing_count;

@@ -33,6 +33,8 @@ static const char help[] =
     "  --decimal C        what is before decimals: . or , (.)\n"
     "  --missing WORD,... fields that are as if they were empty, such as -999 (of numbers: NA, NaN, nan,\n"
     "                     null, NULL, None, N/A, n/a, #N/A, <NA>, -NaN, -nan and \\N)\n"
+    "  --comment C        lines that begin with this character are skipped (none)\n"
+    "  --fill             columns that a row lacks at its end are missing values\n"
     "  --no-header        the first line is a row; columns are named 1, 2, ...\n"
     "  --names NAME,...   their names in files without a header\n"
     "  --type C=TYPE      text or number (found by the first rows)\n"
@@ -72,9 +74,9 @@ enum bad_way { BAD_COUNT, BAD_SKIP, BAD_REFUSE };
 
 struct request {
     struct question question;
-    const char *separator, *decimal, *missing, *names, *bad, *order, *output, *progress;
+    const char *separator, *decimal, *comment, *missing, *names, *bad, *order, *output, *progress;
     const char *axis;
-    bool no_header, cells, no_lock, overwrite, resume, restart, json, csv, quiet;
+    bool no_header, fill, cells, no_lock, overwrite, resume, restart, json, csv, quiet;
     size_t limit, block, workers, attempts, memory;
     double timeout_s;
     enum bad_way bad_way;
@@ -100,6 +102,17 @@ static int read_decimal(const char *word, char *point)
     if (!word || !strcmp(word, ".") || !strcmp(word, ","))
         return 0;
     return usage_error("", "--decimal is '%s', but must be . or ,", word);
+}
+
+static int read_comment(const char *word, char separator, char *comment)
+{
+    if (!word)
+        return 0;
+    *comment = word[0];
+    if (strlen(word) == 1 && word[0] != separator && !strchr("\"\n\r", word[0]))
+        return 0;
+    return usage_error("", "--comment is '%s', but must be one character such as #, and not the separator",
+                       word);
 }
 
 static int read_missing(const char *words, struct input *input)
@@ -277,6 +290,7 @@ static int run_request(const struct request *request, const struct input *input)
     int exit_status = question_plan(&request->question, input, &plan);
 
     plan.stops_at_bad = request->bad_way == BAD_REFUSE;
+    plan.fills_rows = request->fill;
     if (exit_status)
         return exit_status;
     if (request->output)
@@ -293,6 +307,7 @@ static int read_request(struct request *request, struct command *command, struct
     if ((exit_status = read_bad_way(request->bad, &request->bad_way)) ||
         (exit_status = read_decimal(request->decimal, &input->point)) ||
         (exit_status = read_separator(request->separator, input->point, &input->separator)) ||
+        (exit_status = read_comment(request->comment, input->separator, &input->comment)) ||
         (exit_status = read_missing(request->missing, input)) ||
         (exit_status = command_line_form("", request->progress, request->quiet, &request->line)))
         return exit_status;
@@ -313,6 +328,8 @@ static const char *text_option(const struct request *request)
                    {"--where", request->question.where.count > 0},
                    {"--decimal", request->decimal != NULL},
                    {"--missing", request->missing != NULL},
+                   {"--comment", request->comment != NULL},
+                   {"--fill", request->fill},
                    {"--type", request->question.types.count > 0},
                    {"--order", request->order != NULL},
                    {"--limit", request->limit > 0}};
@@ -369,6 +386,8 @@ static int run_arguments(int argc, char **argv)
         {"--separator", OPTION_TEXT, &request.separator, 0},
         {"--decimal", OPTION_TEXT, &request.decimal, 0},
         {"--missing", OPTION_TEXT, &request.missing, 0},
+        {"--comment", OPTION_TEXT, &request.comment, 0},
+        {"--fill", OPTION_FLAG, &request.fill, 0},
         {"--no-header", OPTION_FLAG, &request.no_header, 0},
         {"--names", OPTION_TEXT, &request.names, 0},
         {"--type", OPTION_LIST, &request.question.types, 0},

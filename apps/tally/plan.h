@@ -94,6 +94,8 @@ struct bag_plan {
 
 struct plan {
     char separator, point; /* between fields; before decimals */
+    char comment;          /* lines that begin so are skipped; 0: none are */
+    bool fills_rows;       /* columns that a row lacks at its end are as if they were empty */
     bool stops_at_bad;     /* nobody looks at rows behind the first bad one */
     uint32_t column_count;
     uint32_t used_count, by_count, measure_count, condition_count, bag_count;

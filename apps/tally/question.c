@@ -371,6 +371,7 @@ int question_plan(const struct question *question, const struct input *input, st
     memset(plan, 0, sizeof *plan);
     plan->separator = input->separator;
     plan->point = input->point;
+    plan->comment = input->comment;
     plan->missing_count = input->missing_count;
     memcpy(plan->missing, input->missing, sizeof plan->missing);
     plan->column_count = input->column_count;

@@ -45,6 +45,28 @@ static inline size_t line_length(const char *text, size_t length)
     return length && text[length - 1] == '\r' ? length - 1 : length;
 }
 
+size_t comment_length(char comment, const char *text, size_t size, bool is_at_end)
+{
+    const char *end;
+
+    if (!comment || !size || text[0] != comment)
+        return 0;
+    end = memchr(text, '\n', size);
+    return end ? (size_t)(end - text) + 1 : is_at_end ? size : 0;
+}
+
+static bool has_comment(char comment, const char *text, size_t size)
+{
+    const char *at = text, *end = text + size;
+
+    while (comment && (at = memchr(at, comment, (size_t)(end - at)))) {
+        if (at == text || at[-1] == '\n')
+            return true;
+        at++;
+    }
+    return false;
+}
+
 /* Whether each line has as many fields as there are columns: then each so-manieth place is a line end, and no
  * other is. */
 static bool is_regular(const struct splitter *splitter, const char *text)
@@ -236,15 +258,44 @@ static void take_field(void *argument, uint32_t column, const struct field *fiel
 }
 
 /* What is wrong with the row, or -1. An empty line is a row where there is one column only. */
-static int judge_row(const struct row_reader *reader, const char *text, size_t length, uint32_t wanted)
+static int judge_row(const struct row_reader *reader, const char *text, size_t length,
+                     const struct plan *plan)
 {
+    uint32_t wanted = plan->column_count;
+
     if (reader->bad >= 0)
         return reader->bad;
     if (reader->columns == wanted)
         return -1;
     if (text[0] == '\n' || (text[0] == '\r' && length <= 2))
         return BAD_EMPTY;
-    return reader->columns < wanted ? BAD_FEW : BAD_MANY;
+    if (reader->columns > wanted)
+        return BAD_MANY;
+    return plan->fills_rows ? -1 : BAD_FEW;
+}
+
+/* Columns that the row lacks. */
+static void fill_row(struct splitter *splitter, const char *text, uint32_t columns)
+{
+    struct batch *batch = splitter->batch;
+
+    for (uint32_t used = 0; used < splitter->plan->used_count; used++) {
+        if (splitter->plan->used[used].index < columns)
+            continue;
+        batch_texts(batch, used)[batch->count] = text;
+        batch_lengths(batch, used)[batch->count] = 0;
+    }
+}
+
+/* The rest of a comment is skipped as that of a long line is, if its end is not there. */
+static size_t take_comment(struct splitter *splitter, const char *text, size_t size, bool is_at_end,
+                           uint64_t *lines)
+{
+    size_t taken = comment_length(splitter->plan->comment, text, size, is_at_end);
+
+    splitter->is_skipping = !taken;
+    ++*lines;
+    return taken ? taken : size;
 }
 
 static size_t take_row(struct splitter *splitter, const char *text, size_t size, bool is_at_end,
@@ -256,12 +307,14 @@ static size_t take_row(struct splitter *splitter, const char *text, size_t size,
     size_t taken;
     int bad;
 
+    if (splitter->plan->comment && text[0] == splitter->plan->comment)
+        return take_comment(splitter, text, size, is_at_end, lines);
     if (batch->count == BATCH || splitter->unquoted_size > UNQUOTED_SIZE - MOST_RECORD)
         flush(splitter);
     taken = row_read(&reader, text, size, is_at_end);
     if (!taken)
         return 0;
-    bad = judge_row(&reader, text, taken, splitter->plan->column_count);
+    bad = judge_row(&reader, text, taken, splitter->plan);
     if (bad >= 0) {
         const struct bad_row row = {.line = *lines, .kind = (uint32_t)bad, .detail = reader.columns};
         const char *end = memchr(text, '\n', taken);
@@ -270,6 +323,7 @@ static size_t take_row(struct splitter *splitter, const char *text, size_t size,
         batch_bad(batch->head, &row, text, end ? (size_t)(end - text) : taken);
         splitter->is_skipping = !end && !(is_at_end && taken == size);
     } else {
+        fill_row(splitter, text, reader.columns);
         batch->lines[batch->count++] = *lines;
     }
     *lines += reader.lines;
@@ -321,7 +375,8 @@ size_t splitter_take(struct splitter *splitter, const char *text, size_t limit, 
 
         if (segment) {
             scan_text(text + at, segment, splitter->plan->separator, &splitter->scan);
-            if (is_regular(splitter, text + at)) {
+            if (is_regular(splitter, text + at) &&
+                !has_comment(splitter->plan->comment, text + at, segment)) {
                 take_regular(splitter, text + at, *lines);
                 *lines += splitter->scan.lines;
                 at += segment;

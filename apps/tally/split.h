@@ -48,6 +48,9 @@ struct row_reader {
     int bad; /* an enum bad_kind, or -1 */
 };
 
+/* The bytes of a line that begins with this character, with its end; 0 if it is another line, or not whole. */
+size_t comment_length(char comment, const char *text, size_t size, bool is_at_end);
+
 size_t row_read(struct row_reader *reader, const char *text, size_t size, bool is_at_end);
 
 /* Copies a field with its doubled quotes made single ones; returns its length. */
