@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # mpmap tally with files as other programs write them: decimal commas, words for what is missing, dates as text, comments,
-# rows that end early, a mark of UTF-8, no header, stdin. What a European export says is, byte for byte, what the same file says with points; what cannot
-# be read is refused in a sentence that names the column, the value and what would be right.
+# rows that end early, a mark of UTF-8, no header, stdin. What a European export says is, byte for byte, what the same file
+# says with points; what cannot be read is refused in a sentence that names the column, the value and what would be right.
 # Last line: "N passed, N failed".
 set -uo pipefail
 

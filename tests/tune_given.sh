@@ -111,6 +111,12 @@ for option in '' '--label target'; do
     tune numbered.csv $option --json
     check "a header of numbers and the label's name is one $option" has '"rows": 40,'
 done
+awk 'NR == 1 { print "," $0; next } { print NR - 2 "," $0 }' good.csv >index.csv
+tune index.csv
+check "a first column that counts rows is told" says 0 "'index.csv': the first column counts the rows, which is hardly a feature"
+sed 's/^7,/8,/' index.csv >values.csv
+tune values.csv
+check "one of other numbers is not" [ "$status" = 0 -a ! -s err ]
 sed 1d names.csv >bare.csv
 tune bare.csv --json
 check "a row with a label that is a text is none" has '"rows": 40,'

@@ -21,8 +21,10 @@ struct csv {
     size_t count, room;
     char **names; /* the fields of the first line */
     bool has_header;
-    size_t columns; /* of the first line */
-    size_t label;   /* which of them is the label */
+    size_t columns;   /* of the first line */
+    size_t label;     /* which of them is the label */
+    double first;     /* number of the first column */
+    uint64_t counted; /* rows, as long as it counts them from 0 or 1 */
 };
 
 static int wrong(const struct csv *csv, const char *what)
@@ -232,7 +234,29 @@ static void check_header(struct csv *csv)
         builder_free(csv->builder);
         *csv->builder = (struct data_builder){0};
         csv->has_header = true;
+        csv->counted = 0;
     }
+}
+
+static void check_count(struct csv *csv, double number)
+{
+    uint64_t row = csv->builder->rows - 1;
+
+    if (row == 0)
+        csv->first = number;
+    if (csv->counted == row && number == csv->first + (double)row && csv->first >= 0 && csv->first <= 1)
+        csv->counted++;
+}
+
+/* What pandas writes unless it is told otherwise: rows that are in the order of their classes are then known by it. */
+static void tell_count(const struct csv *csv)
+{
+    if (csv->label && csv->builder->rows >= 10 && csv->counted == csv->builder->rows)
+        fprintf(stderr,
+                "mpmap-tune: '%s': the first column counts the rows, which is hardly a feature: leave it out "
+                "(pandas: "
+                "to_csv(index=False))\n",
+                csv->wish->path);
 }
 
 static int add_row(struct csv *csv)
@@ -251,6 +275,8 @@ static int add_row(struct csv *csv)
             continue;
         if (!is_number(csv->fields[i], &number))
             return wrong_feature(csv, i);
+        if (!i)
+            check_count(csv, number);
         if (builder_value(csv->builder, feature++, number))
             return EXIT_FAILURE;
     }
@@ -301,6 +327,8 @@ int data_read_csv(const struct data_wish *wish, struct data_builder *builder)
     struct csv csv = {.wish = wish, .builder = builder};
     int exit_status = lines_read(wish->path, take_line, &csv);
 
+    if (!exit_status)
+        tell_count(&csv);
     for (size_t i = 0; csv.names && i < csv.columns; i++)
         free(csv.names[i]);
     free(csv.names);
