@@ -8,11 +8,11 @@
 
 /* Beside the rows themselves, as the command line has it. */
 struct input_words {
-    const char *command;           /* "map" */
-    const char *rows, *where;      /* --rows and --where; NULL: not given */
-    bool probes;                   /* whether main will read coordinates or attributes of the input */
-    bool refuses_missing;          /* --no-missing: sources of virtual data sets that are missing are an error */
-    const char *cost;              /* --cost; NULL: not given */
+    const char *command;      /* "map" */
+    const char *rows, *where; /* --rows and --where; NULL: not given */
+    bool probes;              /* whether main will read coordinates or attributes of the input */
+    bool refuses_missing;     /* --no-missing: sources of virtual data sets that are missing are an error */
+    const char *cost;         /* --cost; NULL: not given */
     const char *cost_file, *costs; /* what that says: the file, NULL if it is the input's; and the data set */
 };
 
