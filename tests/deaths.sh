@@ -14,7 +14,7 @@ start()
 {
     local ranks=$1 per_node=$2
     shift 2
-    shared_files >"$work/before"
+    keep_books
     : >"$work/out"
     if [ "$ranks" = 0 ]; then
         env --default-signal=INT "$program" "$@" >"$work/out" 2>"$work/err" &
@@ -51,8 +51,7 @@ check_end() # what
     wait "$started" 2>/dev/null
     code=$?
     check "$1: the run fails" [ "$code" != 0 ]
-    shared_files >"$work/after"
-    check "$1: nothing is left in /dev/shm" cmp -s "$work/before" "$work/after"
+    check "$1: nothing is left in /dev/shm" wait_for 60 no_file_is_left
 }
 
 # Kills a host; its workers are kept in mind.

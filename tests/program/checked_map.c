@@ -12,6 +12,7 @@
 #include <mpmap.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -316,6 +317,12 @@ static bool is_lost(unsigned node)
     return !mpm_node_info(node, &info) && info.is_lost;
 }
 
+/* What a fork server has started is killed with it. */
+static bool is_lost_with_host(int code)
+{
+    return code == -SIGKILL;
+}
+
 /* Blocks in use on each node that is there and still has a fork server; 0 elsewhere. */
 static bool count_blocks(mpm_queue queue, size_t *blocks)
 {
@@ -328,15 +335,15 @@ static bool count_blocks(mpm_queue queue, size_t *blocks)
         blocks[node] = 0;
         if (status == MPM_EFORKSERVER || is_lost(node))
             continue;
-        if (status || mpm_queue_get(queue, PATIENCE_S, &usage, sizeof usage, NULL) ||
-            mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) || code ||
-            mpm_process_close(process)) {
+        if (status || mpm_process_join(process, PATIENCE_S) || mpm_process_exitcode(process, &code) ||
+            (code && !is_lost_with_host(code)) ||
+            (mpm_queue_get(queue, 0, &usage, sizeof usage, NULL) && !code) || mpm_process_close(process)) {
             if (is_lost(node))
                 continue;
             mpm_report_error();
             return false;
         }
-        blocks[node] = usage.blocks;
+        blocks[node] = code ? 0 : usage.blocks;
     }
     return true;
 }

@@ -30,15 +30,19 @@ named()
     done
 }
 
-# wait_for SECONDS command…: until it is true.
+# wait_for SECONDS command…: until it is true. Between two looks nothing is forked: a bash that forks a hundred times a
+# second meets numbers of old processes again, and may wait for one of those for ever.
 wait_for()
 {
-    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) silence status=0
     shift
+    exec {silence}<> <(:)
     until "$@"; do
-        [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
-        read -rt 0.01 <> <(:) || true
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || { status=1; break; }
+        read -rt 0.01 -u "$silence" || true
     done
+    exec {silence}>&-
+    return $status
 }
 
 # none_left PID…: but for what its parent has yet to look at.
