@@ -154,6 +154,13 @@ check "columns that are missing at the end may be filled" prints 'v,sum(k)
 "x
 #y",1
 z,3'
+printf '1\n2,x\n3,x\n' >short.csv
+tally short.csv --names k,v --fill --by v --show 'sum(k)' --csv
+check "names may be more than the first row has values" prints 'v,sum(k)
+,1
+x,5'
+tally short.csv --names k,v --by v
+check "but not without" refuses 1 "--names has 2 names, but 'short.csv' has 1 columns"
 tally points.csv --comment ,
 check "a comment does not begin with the separator" refuses 2 "--comment is ',', but must be one character such as #"
 printf 'a,b\n1,2,%.40s\xc3\xb6\xc3\xb6\n' "$(printf 'x%.0s' {1..43})x" >cut.csv

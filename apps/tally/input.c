@@ -178,7 +178,8 @@ static int name_columns(struct input *input, const struct header *header, const 
             end = strchrnul(at, ',');
             add_name(input, at, (size_t)(end - at));
         }
-        if (input->column_count != header->count)
+        if (input->column_count < header->count ||
+            (input->column_count > header->count && !input->fills_rows))
             return failure("--names has %u names, but '%s' has %u columns", input->column_count,
                            input->files[0].path, header->count);
         return 0;

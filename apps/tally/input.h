@@ -34,7 +34,8 @@ struct input {
     char separator, point; /* between fields; before decimals */
     char comment;          /* lines that begin so are skipped; 0: none are */
     bool has_header;
-    int spool; /* what has come from stdin; or 0 */
+    bool fills_rows; /* columns that a row lacks at its end are as if they were empty */
+    int spool;       /* what has come from stdin; or 0 */
     uint32_t missing_count;
     char missing[MOST_MISSING][MISSING_SIZE]; /* fields that are as if they were empty */
     struct input_file *files;

@@ -290,7 +290,6 @@ static int run_request(const struct request *request, const struct input *input)
     int exit_status = question_plan(&request->question, input, &plan);
 
     plan.stops_at_bad = request->bad_way == BAD_REFUSE;
-    plan.fills_rows = request->fill;
     if (exit_status)
         return exit_status;
     if (request->output)
@@ -313,6 +312,7 @@ static int read_request(struct request *request, struct command *command, struct
         return exit_status;
     if (request->resume && !request->output)
         return usage_error("", "--resume needs --output");
+    input->fills_rows = request->fill;
     input->has_header = !request->no_header && !request->names;
     return input_open(input, command->words, command->word_count, request->names);
 }

@@ -372,6 +372,7 @@ int question_plan(const struct question *question, const struct input *input, st
     plan->separator = input->separator;
     plan->point = input->point;
     plan->comment = input->comment;
+    plan->fills_rows = input->fills_rows;
     plan->missing_count = input->missing_count;
     memcpy(plan->missing, input->missing, sizeof plan->missing);
     plan->column_count = input->column_count;
