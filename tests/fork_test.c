@@ -342,8 +342,8 @@ static void a_child_that_returns_from_a_generator_ends(void)
     CU_ASSERT_EQUAL_FATAL(mpm_pool_imap(pool, return_zero, fork_generator, &left, 0, 0, NULL, &stream),
                           MPM_OK);
     for (int i = 0; i < 3; i++)
-        CU_ASSERT_EQUAL(mpm_stream_next(stream, 30, NULL, NULL), MPM_OK);
-    status = mpm_stream_next(stream, 30, NULL, NULL);
+        CU_ASSERT_EQUAL(mpm_stream_next(stream, 100, NULL, NULL), MPM_OK);
+    status = mpm_stream_next(stream, 100, NULL, NULL);
     CU_ASSERT_NOT_EQUAL(status, MPM_OK);
     mpm_stream_close(stream);
     expect_returns(4);

@@ -60,16 +60,19 @@ finished()
 # run_job SCRIPT options of sbatch… -- program…: until it has ended. Its log is out.
 run_job()
 {
-    local script=$1 options=()
+    local script=$1 options=() try
     shift
     while [ "$1" != -- ]; do
         options+=("$1")
         shift
     done
-    id=$(PATH=$bin:$PATH OMPI_MCA_btl=self,tcp sbatch --parsable --mem=100 --time=2 "${options[@]}" \
-        "$source_folder/slurm/$script.sbatch" "${@:2}" 2>err)
-    wait_for 60 has_state "COMPLETED FAILED CANCELLED TIMEOUT"
-    cp "mpmap-$id.log" out
+    for try in 1 2 3; do
+        id=$(PATH=$bin:$PATH OMPI_MCA_btl=self,tcp sbatch --parsable --mem=100 --time=5 "${options[@]}" \
+            "$source_folder/slurm/$script.sbatch" "${@:2}" 2>err)
+        wait_for 330 has_state "COMPLETED FAILED CANCELLED TIMEOUT"
+        cp "mpmap-$id.log" out
+        has_died_in_mpi_init out || break
+    done
 }
 
 # runs RANKS SLOTS: what `mpmap info` said in the job.

@@ -230,7 +230,7 @@ static void what_a_generator_leaves_is_done_while_others_are_in_work(void)
     stream = begin(pool, square_held_up_at_first, &counter,
                    &(mpm_stream_options){.chunk = 8, .order = MPM_UNORDERED});
     CU_ASSERT(gate_reached(&counter.pulled, 10));
-    CU_ASSERT_EQUAL(mpm_stream_next(stream, 20, &squared, &index), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, PATIENCE_S, &squared, &index), MPM_OK);
     CU_ASSERT(index == 8 || index == 9);
     atomic_fetch_add(&counter.answered, 12);
     atomic_store(&shared->gate, 1);

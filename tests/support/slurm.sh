@@ -109,3 +109,7 @@ is_started_again()
     return 1
 }
 says() { grep -qE -- "$1" "$log"; }
+# has_died_in_mpi_init LOG. In two of some 600 starts by srun, with other work beside them, a rank had left MPI_Init and
+# sent something, while its neighbour on the node still waited there for the first exchange of addresses: Open MPI 4.1 then
+# calls a function of 0 there (its btl tcp, which knows no receiver yet). None of ours has run by then.
+has_died_in_mpi_init() { grep -qE 'Failing at address: \(nil\)|SEGV on unknown address 0x0+ \(pc 0x0+ ' "$1"; }
