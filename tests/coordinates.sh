@@ -93,6 +93,25 @@ cells("cell1.nc", 0, 30)
 cells("cell2.nc", 30, 10)
 cells("later.nc", 0, 30, 1000)
 
+# What else CF has beside a data set: a grid mapping, coordinates of two dimensions and texts, areas, flags.
+def mapped(name, first, count, epsg=1, mapping="crs"):
+    with netCDF4.Dataset(name, "w") as f:
+        f.createDimension("time", None); f.createDimension("y", 3); f.createDimension("x", 4)
+        for n in "yx":
+            v = f.createVariable(n, "f8", (n,)); v[:] = np.arange(len(f.dimensions[n]))
+        t = f.createVariable("time", "f8", ("time",)); t.units = "days since 2000-01-01"; t[:] = np.arange(first, first + count)
+        c = f.createVariable("crs", "i4", ()); c.grid_mapping_name, c.epsg = "transverse_mercator", epsg
+        for n in ("lat", "lon"):
+            v = f.createVariable(n, "f4", ("y", "x")); v.units = "degrees"; v[:] = np.arange(12).reshape(3, 4); v.bounds = n + "_bnds"
+        a = f.createVariable("cell", "f8", ("y", "x")); a.units = "m2"; a[:] = 7
+        s = f.createVariable("site", str, ("time",)); s[:] = np.array([f"säule {i}" for i in range(first, first + count)], object)
+        q = f.createVariable("flag", "i1", ("time", "y", "x")); q[:] = np.arange(first, first + count)[:, None, None] % 100
+        e = f.createVariable("turned", "f4", ("x", "time")); e[:] = 0
+        v = f.createVariable("v", "f4", ("time", "y", "x"))
+        v.coordinates, v.grid_mapping, v.cell_measures, v.ancillary_variables = "time lat lon site none turned", mapping, "area: cell volume: gone", "flag"
+        v[:] = np.arange(first * 12, (first + count) * 12).reshape(count, 3, 4)
+mapped("m1.nc", 0, 20); mapped("m2.nc", 20, 10); mapped("zone.nc", 0, 20, 2); mapped("long.nc", 0, 20, 1, "crs: x y gone: lat lon")
+
 # By xarray, with texts as coordinates, in a group.
 xr.Dataset({"v": (("station", "level"), np.arange(60, dtype="f4").reshape(20, 3), {"units": "m"})},
            {"station": ("station", np.array([f"säule {i}" for i in range(20)], object)),
@@ -267,7 +286,50 @@ check "the fill value is that of netCDF" is failed.h5 "" '
 assert raw["mean"].attrs["_FillValue"] == -5 and raw["mean"].fillvalue == -5 and n.isnan(x["mean"][20]) and n.isnan(x["mean"]).sum() == 1
 assert n.array_equal(x.time, n.arange(50) * 1.5)'
 
-# 6. Killed, joined, compressed, written once more.
+# 6. Companions.
+cat >all.py <<'P'
+import sys, warnings, numpy as n, netCDF4, xarray
+warnings.simplefilter("error")
+with xarray.open_dataset(sys.argv[1], group=sys.argv[2] or None, decode_coords="all", engine="netcdf4") as x: exec(sys.argv[3])
+P
+opens() { /usr/bin/python3 all.py "$@"; }
+map twice m1.nc:/v m.h5:/g/twice --result 'f32[3,4]' --rows 3:15:4
+check "results with all dimensions have all that CF names beside them" opens m.h5 g '
+assert set(x.coords) == {"time", "y", "x", "lat", "lon", "site", "crs", "cell"}, x
+assert x.crs.attrs == {"grid_mapping_name": "transverse_mercator", "epsg": 1} and x.crs.dims == ()
+assert x.lat.dims == ("y", "x") and n.array_equal(x.lat, n.arange(12).reshape(3, 4)) and x.lat.attrs == {"units": "degrees"}
+assert list(x.site.values) == ["säule 3", "säule 7", "säule 11"] and (x.cell == 7).all() and x.cell.attrs == {"units": "m2"}'
+check "and name it, but for what is not there" is m.h5 g '
+assert raw["g/twice"].attrs["grid_mapping"] == "crs" and raw["g/twice"].attrs["cell_measures"] == "area: cell"
+assert raw["g/twice"].attrs["coordinates"] == "lat lon site" and "ancillary_variables" not in raw["g/twice"].attrs
+assert not raw["g/twice.done"].attrs.keys() & {"grid_mapping", "coordinates"}'
+map mean m1.nc:/v mean1.h5:/mean
+check "results of rows have what stands along rows" opens mean1.h5 "" 'assert set(x.variables) == {"time", "site", "mean", "mean.done"} and len(x.site) == 20, x'
+map both m1.nc:/v both1.h5:/both
+check "each of several results has its own" is both1.h5 both '
+assert raw["both/first"].attrs["coordinates"] == "site" and raw["both/all"].attrs["coordinates"] == "lat lon site"
+assert "grid_mapping" not in raw["both/first"].attrs and raw["both/all"].attrs["grid_mapping"] == "crs"'
+map twice 'm[12].nc:/v' m2.h5:/twice --result 'f32[3,4]' --keep attributes --rows 15:25:2
+check "of several files, and with flags where attributes are wanted" opens m2.h5 "" '
+assert list(x.site.values) == [f"säule {i}" for i in range(15, 25, 2)] and x.twice.attrs["ancillary_variables"] == "flag"
+assert x.flag.dims == ("time", "y", "x") and n.array_equal(x.flag[:, 1, 2], range(15, 25, 2))'
+map twice long.nc:/v long.h5:/twice --result 'f32[3,4]'
+check "a grid mapping may say what it maps" is long.h5 "" 'assert raw["twice"].attrs["grid_mapping"] == "crs: x y"'
+cp m.h5 more.h5
+map twice m1.nc:/v more.h5:/g/again --result 'f32[3,4]' --rows 3:15:4 --into
+check "into a file that has the same come no others" opens more.h5 g '
+assert set(x.variables) == {"time", "y", "x", "lat", "lon", "site", "crs", "cell", "twice", "twice.done", "again", "again.done"}, x'
+map twice zone.nc:/v more.h5:/g/zone --result 'f32[3,4]' --rows 3:15:4 --into
+check "but another grid mapping does" opens more.h5 g 'assert x.crs_.attrs["epsg"] == 2 and x.zone.encoding["grid_mapping"] == "crs_" and x.twice.encoding["grid_mapping"] == "crs"'
+map twice m2.nc:/v more.h5:/g/later --result 'f32[3,4]' --rows 3:6 --into
+check "and what stands along other rows" opens more.h5 g 'assert x.site_.dims == ("time_",) and x.site_[0] == "säule 23" and x.later.dims[0] == "time_"'
+cp m.h5 over.h5
+map twice m1.nc:/v over.h5:/g/twice --result 'f32[3,4]' --rows 3:15:4 --overwrite
+check "a file with nothing else may be overwritten by them" cmp m.h5 over.h5
+map twice m1.nc:/v without.h5:/twice --result 'f32[3,4]' --keep nothing
+check "none, if that is wanted" is m.h5 g 'w = h5py.File("without.h5"); assert set(w) == {"twice", "twice.done"} and "grid_mapping" not in w["twice"].attrs'
+
+# 7. Killed, joined, compressed, written once more.
 map mean '[bc].nc:/air' whole.h5:/mean
 killed_at 20 "$bin/mpmap" map kept.so:mean '[bc].nc:/air' killed.h5:/mean --chunk 2 --quiet
 check "a killed map leaves a part with coordinates" /usr/bin/python3 -c "

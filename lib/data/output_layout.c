@@ -262,6 +262,17 @@ static int make_fixed(hid_t place, const struct output *output, unsigned index, 
     return status ? status : layout_make_set(place, &set, creation, dataset);
 }
 
+/* Behind the attributes of the plugin, which go first. */
+static int name_companions(hid_t dataset, const struct output *output, unsigned index)
+{
+    const struct scale_list *dimension = field_dimensions(output, index);
+    unsigned rank = 0;
+
+    while (dimension && rank < GRID_MAX_RANK && dimension[rank].count)
+        rank++;
+    return scales_name_companions(output->scales, dataset, dimension, rank);
+}
+
 static int make_field(hid_t place, const struct output *output, unsigned index, hid_t creation, bool is_last,
                       hid_t *dataset)
 {
@@ -274,6 +285,8 @@ static int make_field(hid_t place, const struct output *output, unsigned index, 
                                     : make_fixed(place, output, index, creation, dataset, &rank);
     if (!status && output->result.is_struct)
         status = write_attributes(*dataset, output, field);
+    if (!status && output->result.is_struct)
+        status = name_companions(*dataset, output, index);
     if (!status)
         status = write_fill(*dataset, output, index, hdf5_native_type(field->shape.type));
     return status ? status : scales_attach(output->scales, *dataset, field_dimensions(output, index), rank);
@@ -320,7 +333,9 @@ static int describe_result(hid_t result, const struct output *output)
 
     if (!status)
         status = write_scales_list(result, output);
-    return status ? status : write_attributes(result, output, NULL);
+    if (!status)
+        status = write_attributes(result, output, NULL);
+    return status || output->result.is_struct ? status : name_companions(result, output, 0);
 }
 
 bool layout_packs(const struct output *output)

@@ -20,6 +20,8 @@
 #define SCALES_MOST       200u
 #define SCALES_A_DIM      4u   /* that one dimension may have */
 #define SCALES_NOWHERE    (-1) /* a dimension that is none of the input's */
+#define SCALES_ONE_VALUE  (-2) /* none at all: a scalar */
+#define SCALES_NAMERS     4u   /* attributes that name companions */
 
 /* The scales of a dimension, by their numbers. */
 struct scale_list {
@@ -46,6 +48,13 @@ struct scale {
     struct scale *vertices;  /* that dimension */
     hsize_t width;           /* 1 for a scale */
     hsize_t extent[1];
+    /* A companion is no scale either: attributes of the data set name it, as CF has them, such as a grid mapping, areas
+     * of cells, or coordinates of two dimensions. Each of its dimensions is one that results share; `width` is the
+     * product of those behind the first. */
+    bool is_companion;
+    unsigned rank;
+    hsize_t all_extents[GRID_MAX_RANK];
+    struct scale_list of[GRID_MAX_RANK];
     hid_t type;   /* of its values in memory and in the output; -1 without any */
     void *values; /* those of the chosen rows */
     void *all;    /* those that were read, of all rows */
@@ -61,11 +70,16 @@ struct scales {
     struct scale scale[SCALES_MOST];
     struct scale_list field[RESULT_MOST_FIELDS][GRID_MAX_RANK];
     struct scale_list marks;
+    int input_rank;
+    char *names
+        [SCALES_NAMERS]; /* what the attributes say that name companions, in the order of scales_namers; or NULL */
     struct attribute_values of_dataset, of_file; /* for the results, and for the group / */
     uint64_t size;                               /* of all values, in bytes */
 };
 
 struct output;
+
+extern const char *const scales_namers[SCALES_NAMERS];
 
 /* Reads what the results of a map share with its input, if that has scales, else leaves output->scales NULL; and what
  * MPM_KEEP_ATTRIBUTES is about. What cannot be taken over is told, and left out. MPM_ENOMEM; MPM_EIO if one of several
@@ -81,8 +95,15 @@ void scales_free(struct scales *scales);
 int scales_make(struct scales *scales, hid_t results, hid_t marks);
 /* Gives a data set its scales. */
 int scales_attach(struct scales *scales, hid_t dataset, const struct scale_list *dimension, unsigned rank);
+/* How far the data set of a scale, its bounds or a companion goes, with so many rows; returns its rank. */
+int scales_extents(const struct scale *scale, hsize_t rows, hsize_t extent[GRID_MAX_RANK]);
+/* Has a result name the companions that it shares all dimensions of. */
+int scales_name_companions(const struct scales *scales, hid_t dataset, const struct scale_list *dimension,
+                           unsigned rank);
 /* Takes the scale of that name that a group has, if it is the same. */
 bool scales_reuse(struct scale *scale, hid_t place);
+/* The same of a companion, once its scales are there. */
+bool scales_reuse_companion(const struct scales *scales, struct scale *scale, hid_t place);
 /* Says who uses a scale. */
 bool scales_write_users(hid_t scale, const struct scale_user *users, unsigned count);
 /* Closes what scales_make() has made, once all is attached; `status` comes first. */

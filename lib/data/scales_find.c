@@ -16,6 +16,13 @@
 
 #define MOST_BYTES    ((uint64_t)1 << 30) /* of the values of all scales, which main has in memory */
 #define MOST_VERTICES 4096u               /* of a cell */
+#define MOST_NAMES    4096                /* bytes of an attribute that names companions */
+
+/* Of the scales that each dimension of a data set has. */
+struct paths {
+    char path[MAX_RANK][SCALES_A_DIM][SCALE_NAME];
+    unsigned count[MAX_RANK];
+};
 
 struct finding {
     const mpm_dataset_map *map;
@@ -26,8 +33,7 @@ struct finding {
     unsigned rank;
     const hsize_t *extent;
     bool is_side_by_side, is_out_of_memory;
-    char path[MAX_RANK][SCALES_A_DIM][SCALE_NAME]; /* of the scales that each dimension has */
-    unsigned path_count[MAX_RANK];
+    struct paths paths;
 };
 
 static void release(hid_t id)
@@ -63,6 +69,8 @@ void scales_free(struct scales *scales)
         drop_values(&scales->scale[i]);
         free(scales->scale[i].users);
     }
+    for (unsigned i = 0; i < SCALES_NAMERS; i++)
+        free(scales->names[i]);
     attribute_values_free(&scales->of_dataset);
     attribute_values_free(&scales->of_file);
     hdf5_leave(&guard);
@@ -96,6 +104,16 @@ static bool is_of_scale(const char *name)
     return !is_of_storage(name);
 }
 
+/* What a companion names in its turn stays behind. */
+static bool is_of_companion(const char *name)
+{
+    bool names = !strcmp(name, "bounds");
+
+    for (unsigned i = 0; i < SCALES_NAMERS; i++)
+        names = names || !strcmp(name, scales_namers[i]);
+    return !names && !is_of_storage(name);
+}
+
 /* Nor are those that are about the numbers of the input. */
 static bool is_of_result(const char *name)
 {
@@ -109,29 +127,29 @@ static bool is_of_result(const char *name)
 
 /* ---- What the input has ---- */
 
-static void take_path(struct finding *finding, unsigned dimension, hid_t scale)
+static void take_path(struct paths *paths, unsigned dimension, hid_t scale)
 {
-    unsigned count = finding->path_count[dimension];
+    unsigned count = paths->count[dimension];
 
     if (scale >= 0 && count < SCALES_A_DIM && hdf5.H5Iget_type(scale) == H5I_DATASET &&
-        hdf5.H5Iget_name(scale, finding->path[dimension][count], SCALE_NAME) > 0 &&
-        strlen(finding->path[dimension][count]) < SCALE_NAME - 1)
-        finding->path_count[dimension]++;
+        hdf5.H5Iget_name(scale, paths->path[dimension][count], SCALE_NAME) > 0 &&
+        strlen(paths->path[dimension][count]) < SCALE_NAME - 1)
+        paths->count[dimension]++;
 }
 
-static void take_lists(struct finding *finding, hid_t attribute, hid_t type)
+static void take_lists(hid_t dataset, unsigned rank, hid_t attribute, hid_t type, struct paths *paths)
 {
     hid_t space = hdf5.H5Aget_space(attribute);
     hvl_t lists[MAX_RANK] = {{0}};
-    bool is = space >= 0 && hdf5.H5Sget_simple_extent_npoints(space) == (hssize_t)finding->rank &&
+    bool is = space >= 0 && hdf5.H5Sget_simple_extent_npoints(space) == (hssize_t)rank &&
               hdf5.H5Aread(attribute, type, lists) >= 0;
 
-    for (unsigned i = 0; is && i < finding->rank; i++) {
+    for (unsigned i = 0; is && i < rank; i++) {
         for (size_t k = 0; k < lists[i].len; k++) {
-            hid_t scale = hdf5.H5Rdereference2(finding->dataset, H5P_DEFAULT, H5R_OBJECT,
+            hid_t scale = hdf5.H5Rdereference2(dataset, H5P_DEFAULT, H5R_OBJECT,
                                                (const hobj_ref_t *)lists[i].p + k);
 
-            take_path(finding, i, scale);
+            take_path(paths, i, scale);
             if (scale >= 0)
                 hdf5.H5Oclose(scale);
         }
@@ -142,25 +160,25 @@ static void take_lists(struct finding *finding, hid_t attribute, hid_t type)
 }
 
 /* A data set may be the scale of its own only dimension. */
-static void find_paths(struct finding *finding)
+static void find_paths(hid_t dataset, unsigned rank, struct paths *paths)
 {
     char class[32];
     hid_t attribute = -1, stored = -1, super = -1, type = -1;
 
-    if (attribute_read_text(finding->dataset, "CLASS", class, sizeof class) &&
-        !strcmp(class, "DIMENSION_SCALE") && finding->rank == 1) {
-        take_path(finding, 0, finding->dataset);
+    if (attribute_read_text(dataset, "CLASS", class, sizeof class) && !strcmp(class, "DIMENSION_SCALE") &&
+        rank == 1) {
+        take_path(paths, 0, dataset);
         return;
     }
-    if (hdf5.H5Aexists(finding->dataset, "DIMENSION_LIST") > 0)
-        attribute = hdf5.H5Aopen(finding->dataset, "DIMENSION_LIST", H5P_DEFAULT);
+    if (hdf5.H5Aexists(dataset, "DIMENSION_LIST") > 0)
+        attribute = hdf5.H5Aopen(dataset, "DIMENSION_LIST", H5P_DEFAULT);
     if (attribute >= 0)
         stored = hdf5.H5Aget_type(attribute);
     if (stored >= 0 && hdf5.H5Tget_class(stored) == H5T_VLEN)
         super = hdf5.H5Tget_super(stored);
     if (super >= 0 && hdf5.H5Tequal(super, *hdf5.H5T_STD_REF_OBJ_g) > 0 &&
         (type = hdf5.H5Tvlen_create(*hdf5.H5T_STD_REF_OBJ_g)) >= 0)
-        take_lists(finding, attribute, type);
+        take_lists(dataset, rank, attribute, type, paths);
     release(type);
     release(super);
     release(stored);
@@ -359,11 +377,11 @@ static void add_bounds(struct finding *finding, struct scale *owner)
 static void list_shared(struct finding *finding, int dimension, uint64_t extent, struct scale_list *list)
 {
     char name[32];
-    unsigned count = finding->path_count[dimension];
+    unsigned count = finding->paths.count[dimension];
 
     snprintf(name, sizeof name, dimension == row_dimension(finding) ? "rows" : "dim_%d", dimension);
     for (unsigned i = 0; i < (count ? count : 1); i++) {
-        const char *path = count ? finding->path[dimension][i] : "";
+        const char *path = count ? finding->paths.path[dimension][i] : "";
         struct scale *scale = find_scale(finding, path, dimension);
 
         if (!scale && (scale = add_scale(finding, count ? last_of(path) : name, extent, false))) {
@@ -418,13 +436,149 @@ static void list_marks(struct finding *finding)
     add_to_list(finding, &scales->marks, own);
 }
 
-/* ---- Values ---- */
+/* ---- Companions ---- */
 
 static void tell_left_out(const struct finding *finding, const struct scale *scale, const char *why)
 {
     output_tell(finding->output, "the coordinates %s of %s:%s are left out: %s", scale->path,
                 finding->input->file_name, finding->input->dataset_name, why);
 }
+
+/* The dimension of the input that has one of these scales. */
+static int dimension_of(const struct finding *finding, const struct paths *paths, unsigned at)
+{
+    for (unsigned i = 0; i < finding->rank; i++) {
+        for (unsigned k = 0; k < finding->paths.count[i] && paths->count[at]; k++) {
+            if (!strcmp(finding->paths.path[i][k], paths->path[at][0]))
+                return (int)i;
+        }
+    }
+    return SCALES_NOWHERE;
+}
+
+/* The scales that results have along a dimension of the input. */
+static void list_of_dimension(struct finding *finding, int dimension, struct scale_list *list)
+{
+    for (unsigned i = 0; i < finding->paths.count[dimension]; i++)
+        add_to_list(finding, list, find_scale(finding, finding->paths.path[dimension][i], dimension));
+}
+
+static bool is_along(const struct finding *finding, const struct scale_list *lists, int dimension)
+{
+    bool is = false;
+
+    for (unsigned i = 0; !is && i < GRID_MAX_RANK && lists[i].count; i++)
+        is = finding->scales->scale[lists[i].scale[0]].input_dimension == dimension;
+    return is;
+}
+
+/* Whether a result has all dimensions of the data set. Nobody knows of results who only tries to read. */
+static bool is_shared_whole(const struct finding *finding)
+{
+    unsigned count = finding->output->result.count;
+    bool is = !count;
+
+    for (unsigned i = 0; !is && i < count; i++) {
+        is = true;
+        for (unsigned k = 0; is && k < finding->rank; k++)
+            is = is_along(finding, finding->scales->field[i], (int)k);
+    }
+    return is;
+}
+
+/* Which dimensions it has: false unless some result shares each of them, rows first if they are among them. */
+static bool take_dimensions(struct finding *finding, hid_t dataset, struct scale *scale)
+{
+    hid_t space = hdf5.H5Dget_space(dataset);
+    int rank = space < 0 ? -1 : hdf5.H5Sget_simple_extent_ndims(space);
+    struct paths *paths = rank >= 0 && rank <= (int)finding->rank ? calloc(1, sizeof *paths) : NULL;
+    bool is = paths && hdf5.H5Sget_simple_extent_dims(space, scale->all_extents, NULL) == rank;
+
+    release(space);
+    if (is)
+        find_paths(dataset, (unsigned)rank, paths);
+    scale->rank = is ? (unsigned)rank : 0;
+    scale->input_dimension = SCALES_ONE_VALUE;
+    for (unsigned i = 0; is && i < scale->rank; i++) {
+        int dimension = dimension_of(finding, paths, i);
+
+        is = dimension != SCALES_NOWHERE && scale->all_extents[i] == finding->extent[dimension] &&
+             (i == 0 || dimension != row_dimension(finding));
+        if (is)
+            list_of_dimension(finding, dimension, &scale->of[i]);
+        if (i == 0)
+            scale->input_dimension = dimension;
+        else
+            scale->width *= scale->all_extents[i];
+        is = is && scale->of[i].count;
+    }
+    free(paths);
+    return is && (scale->rank || is_shared_whole(finding));
+}
+
+/* What an attribute names, beside the data set or by a path. What is not there may be in a file of its own. */
+static void add_companion(struct finding *finding, const char *name)
+{
+    char path[PATH_MAX], own[PATH_MAX] = "";
+    struct scale *scale;
+    hid_t dataset;
+
+    if (hdf5.H5Iget_name(finding->dataset, own, sizeof own) < 0)
+        return;
+    snprintf(path, sizeof path, "%.*s%s", *name == '/' ? 0 : (int)(last_of(own) - own), own, name);
+    for (unsigned i = 0; i < finding->scales->count; i++) {
+        if (!strcmp(finding->scales->scale[i].path, path))
+            return;
+    }
+    dataset = hdf5.H5Lexists(finding->file, path, H5P_DEFAULT) > 0
+                  ? hdf5.H5Dopen2(finding->file, path, H5P_DEFAULT)
+                  : -1;
+    if (dataset < 0)
+        return;
+    if ((scale = add_scale(finding, last_of(name), 1, false))) {
+        scale->is_companion = true;
+        snprintf(scale->path, sizeof scale->path, "%s", path);
+        if (!take_dimensions(finding, dataset, scale))
+            finding->scales->count--;
+        else if (scale->rank)
+            scale->extent[0] = finding->scales->scale[scale->of[0].scale[0]].extent[0];
+    }
+    hdf5.H5Dclose(dataset);
+}
+
+/* Words with a colon say what a word behind them is, or are names themselves (CF's cell_measures, grid_mapping). */
+static void add_companions(struct finding *finding, const char *names)
+{
+    char *copy = strdup(names), *rest = NULL;
+
+    finding->is_out_of_memory |= !copy;
+    for (char *word = copy ? strtok_r(copy, " ", &rest) : NULL; word; word = strtok_r(NULL, " ", &rest)) {
+        size_t length = strlen(word);
+
+        if (length > 1 && word[length - 1] == ':')
+            word[length - 1] = '\0';
+        if (length < SCALE_NAME - 8)
+            add_companion(finding, word);
+    }
+    free(copy);
+}
+
+/* What is about the values of the input, as its errors are, is about results only where that is said. */
+static void find_companions(struct finding *finding)
+{
+    char names[MOST_NAMES];
+    unsigned most = finding->map->keep == MPM_KEEP_ATTRIBUTES ? SCALES_NAMERS : SCALES_NAMERS - 1;
+
+    finding->scales->input_rank = (int)finding->rank;
+    for (unsigned i = 0; i < most && !finding->is_side_by_side; i++) {
+        if (!attribute_read_text(finding->dataset, scales_namers[i], names, sizeof names))
+            continue;
+        finding->is_out_of_memory |= !(finding->scales->names[i] = strdup(names));
+        add_companions(finding, names);
+    }
+}
+
+/* ---- Values ---- */
 
 /* The data set of a scale in the open file. One that is a name only has nothing to read. */
 static hid_t open_scale(hid_t file, const struct scale *scale)
@@ -440,20 +594,30 @@ static hid_t open_scale(hid_t file, const struct scale *scale)
     return dataset;
 }
 
-/* So many values from the first on, or bounds of them, if it has them. */
+static bool has_extents(hid_t space, int rank, const hsize_t extent[GRID_MAX_RANK])
+{
+    hsize_t has[GRID_MAX_RANK] = {0};
+
+    if (hdf5.H5Sget_simple_extent_ndims(space) != rank ||
+        hdf5.H5Sget_simple_extent_dims(space, has, NULL) != rank)
+        return false;
+    return rank == 0 ||
+           (has[0] >= extent[0] && !memcmp(has + 1, extent + 1, (size_t)(rank - 1) * sizeof *has));
+}
+
+/* So many values from the first on, or what belongs to so many. */
 static bool read_values(hid_t dataset, const struct scale *scale, uint64_t count, char *to)
 {
-    const hsize_t start[2] = {0}, extent[2] = {count, scale->width};
-    int rank = scale->bounds_of ? 2 : 1;
+    const hsize_t start[GRID_MAX_RANK] = {0};
+    hsize_t extent[GRID_MAX_RANK];
+    int rank = scales_extents(scale, count, extent);
     hid_t in_file = hdf5.H5Dget_space(dataset), in_memory = hdf5.H5Screate_simple(rank, extent, NULL);
-    hsize_t has[2] = {0, 1};
-    bool is = in_file >= 0 && in_memory >= 0 && hdf5.H5Sget_simple_extent_ndims(in_file) == rank &&
-              hdf5.H5Sget_simple_extent_dims(in_file, has, NULL) == rank && has[0] >= count &&
-              has[1] == scale->width;
+    bool is = in_file >= 0 && in_memory >= 0 && has_extents(in_file, rank, extent);
 
+    if (is && rank && count)
+        is = hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0;
     if (is && count)
-        is = hdf5.H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
-             hdf5.H5Dread(dataset, scale->type, in_memory, in_file, H5P_DEFAULT, to) >= 0;
+        is = hdf5.H5Dread(dataset, scale->type, in_memory, in_file, H5P_DEFAULT, to) >= 0;
     release(in_memory);
     release(in_file);
     return is;
@@ -478,7 +642,8 @@ static bool begin_scale(struct finding *finding, hid_t dataset, uint64_t count, 
     finding->scales->size += bytes;
     scale->read = count;
     scale->values = scale->all;
-    finding->is_out_of_memory |= !attribute_values_take(dataset, is_of_scale, &scale->attributes);
+    finding->is_out_of_memory |= !attribute_values_take(
+        dataset, scale->is_companion ? is_of_companion : is_of_scale, &scale->attributes);
     return true;
 }
 
@@ -632,7 +797,7 @@ static void look(struct finding *finding)
     finding->is_side_by_side = first != finding->input;
     if (finding->map->keep == MPM_KEEP_ATTRIBUTES)
         take_attributes(finding);
-    find_paths(finding);
+    find_paths(finding->dataset, finding->rank, &finding->paths);
     for (unsigned i = 0; i < finding->output->result.count; i++)
         list_field(finding, i);
     list_marks(finding);
@@ -640,6 +805,7 @@ static void look(struct finding *finding)
         finding->scales->count = 0;
         return;
     }
+    find_companions(finding);
     begin_scales(finding);
     read_scales(finding, finding->file, false, 0, 0);
     if (!finding->input->files)
@@ -674,13 +840,15 @@ static void probe(struct finding *finding)
     finding->extent = first->extent;
     take_attributes(finding);
     if (finding->map->keep != MPM_KEEP_NOTHING)
-        find_paths(finding);
+        find_paths(finding->dataset, finding->rank, &finding->paths);
     for (unsigned i = 0; i < finding->rank; i++) {
         struct scale_list unused = {0};
 
-        if (finding->path_count[i])
+        if (finding->paths.count[i])
             list_shared(finding, (int)i, finding->extent[i], &unused);
     }
+    if (finding->map->keep != MPM_KEEP_NOTHING)
+        find_companions(finding);
     begin_scales(finding);
     read_scales(finding, finding->file, false, 0, 0);
     if (!finding->input->files)

@@ -66,8 +66,9 @@ static bool make_scale(const struct scale *scale)
 static int make_one(struct scale *scale, hid_t place)
 {
     hid_t type = scale->type >= 0 ? scale->type : *hdf5.H5T_IEEE_F32BE_g;
-    const hsize_t extent[2] = {scale->extent[0], scale->width};
-    hid_t space = hdf5.H5Screate_simple(scale->bounds_of ? 2 : 1, extent, NULL);
+    hsize_t extent[GRID_MAX_RANK];
+    int rank = scales_extents(scale, scale->extent[0], extent);
+    hid_t space = hdf5.H5Screate_simple(rank, extent, NULL);
     hid_t creation = hdf5.H5Pcreate(*hdf5.H5P_CLS_DATASET_CREATE_ID_g);
     hid_t link = hdf5.H5Pcreate(*hdf5.H5P_CLS_LINK_CREATE_ID_g);
     bool is;
@@ -83,7 +84,7 @@ static int make_one(struct scale *scale, hid_t place)
     release(link);
     release(creation);
     release(space);
-    if (!is || (!scale->bounds_of && !make_scale(scale)))
+    if (!is || (!scale->bounds_of && !scale->is_companion && !make_scale(scale)))
         return cannot_write(scale->name);
     return attribute_values_write(scale->made, &scale->attributes);
 }
@@ -184,6 +185,20 @@ static int make_bounds(struct scales *scales, struct scale *bounds, hid_t place)
     return scales_attach(scales, bounds->made, lists, 2);
 }
 
+/* One that could not be read is none. */
+static int make_companion(struct scales *scales, struct scale *scale, hid_t place)
+{
+    int status;
+
+    scale->is_reused = scale->type < 0;
+    if (scale->is_reused)
+        return 0;
+    if (scales_reuse_companion(scales, scale, place))
+        return 0;
+    status = make_or_reuse(scale, place);
+    return status || !scale->rank ? status : scales_attach(scales, scale->made, scale->of, scale->rank);
+}
+
 int scales_make(struct scales *scales, hid_t results, hid_t marks)
 {
     int status = 0;
@@ -193,12 +208,14 @@ int scales_make(struct scales *scales, hid_t results, hid_t marks)
     for (unsigned i = 0; scales && !status && i < scales->count; i++) {
         struct scale *scale = &scales->scale[i];
 
-        if (!scale->bounds_of)
+        if (!scale->bounds_of && !scale->is_companion)
             status = make_or_reuse(scale, scale->is_beside_marks ? marks : results);
     }
     for (unsigned i = 0; scales && !status && i < scales->count; i++) {
         if (scales->scale[i].bounds_of)
             status = make_bounds(scales, &scales->scale[i], results);
+        else if (scales->scale[i].is_companion)
+            status = make_companion(scales, &scales->scale[i], results);
     }
     return status;
 }

@@ -133,7 +133,7 @@ static bool has_text(hid_t object, const char *name, const char *begin)
 
 static bool values_are_equal(hid_t dataset, const struct scale *scale)
 {
-    size_t count = (size_t)scale->extent[0], size = hdf5.H5Tget_size(scale->type);
+    size_t count = (size_t)(scale->extent[0] * scale->width), size = hdf5.H5Tget_size(scale->type);
     bool is_text = hdf5.H5Tis_variable_str(scale->type) > 0, is;
     char *values = calloc(count + 1, size);
     hid_t space = hdf5.H5Dget_space(dataset);
@@ -185,11 +185,53 @@ static bool is_same(hid_t dataset, const struct scale *scale)
     return is;
 }
 
+static bool has_same_attributes(hid_t dataset, const struct scale *scale)
+{
+    struct attribute_values values = {0};
+    bool is = attribute_values_take(dataset, attribute_is_any, &values);
+
+    for (unsigned i = 0; is && i < scale->attributes.count; i++)
+        is = attribute_values_agree(&values, &scale->attributes, scale->attributes.list[i].name);
+    attribute_values_free(&values);
+    return is;
+}
+
+/* A companion that has as much to say. Along other scales it would be another one; these were found before it. */
+static bool is_same_companion(hid_t dataset, const struct scale *scale, const struct scale *all)
+{
+    hsize_t extent[GRID_MAX_RANK], has[GRID_MAX_RANK] = {0};
+    int rank = scales_extents(scale, scale->extent[0], extent);
+    hid_t space = hdf5.H5Dget_space(dataset), stored = hdf5.H5Dget_type(dataset);
+    hid_t type = stored < 0 ? -1 : hdf5.H5Tget_native_type(stored, H5T_DIR_DEFAULT);
+    bool is = space >= 0 && type >= 0 && hdf5.H5Sget_simple_extent_ndims(space) == rank &&
+              hdf5.H5Sget_simple_extent_dims(space, has, NULL) == rank &&
+              !memcmp(has, extent, (size_t)rank * sizeof *has) && hdf5.H5Tequal(type, scale->type) > 0;
+
+    for (unsigned i = 0; is && i < scale->rank; i++)
+        is = all[scale->of[i].scale[0]].is_reused;
+    release(type);
+    release(stored);
+    release(space);
+    return is && has_same_attributes(dataset, scale) && values_are_equal(dataset, scale);
+}
+
+bool scales_reuse_companion(const struct scales *scales, struct scale *scale, hid_t place)
+{
+    hid_t object = hdf5.H5Oopen(place, scale->name, H5P_DEFAULT);
+
+    scale->is_reused = object >= 0 && hdf5.H5Iget_type(object) == H5I_DATASET &&
+                       is_same_companion(object, scale, scales->scale);
+    if (object >= 0)
+        hdf5.H5Oclose(object);
+    return scale->is_reused;
+}
+
 bool scales_reuse(struct scale *scale, hid_t place)
 {
     hid_t object = hdf5.H5Oopen(place, scale->name, H5P_DEFAULT);
 
-    scale->is_reused = object >= 0 && !scale->bounds_of && hdf5.H5Iget_type(object) == H5I_DATASET &&
+    scale->is_reused = object >= 0 && !scale->bounds_of && !scale->is_companion &&
+                       hdf5.H5Iget_type(object) == H5I_DATASET &&
                        (is_same(object, scale) || (scale->twin && is_same(object, scale->twin)));
     if (scale->is_reused) {
         scale->made = object;
