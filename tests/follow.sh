@@ -158,7 +158,39 @@ if try_steps 1; then
     check "there were steps ($steps)" [ $steps -ge 10 ]
 fi
 
-# 9. What does not go together.
+# 9. Files that come later: a virtual data set of them grows, and its own file stays as it is.
+add_files() # FIRST END
+{
+    /usr/bin/python3 -c '
+import h5py, numpy as np, os, sys
+for n in range(int(sys.argv[1]), int(sys.argv[2])):
+    with h5py.File("coming", "w") as f: f["d"] = np.full((20, 4), n + 1, "f4")
+    os.rename("coming", f"run{n}.h5")' "$@"
+}
+begin
+/usr/bin/python3 -c '
+import h5py
+from h5py import h5s
+with h5py.File("in.h5", "w") as f:
+    space = h5s.create_simple((0, 4), (h5s.UNLIMITED, 4))
+    space.select_hyperslab((0, 0), (h5s.UNLIMITED, 1), (20, 4), (20, 4))
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_virtual(space, b"run%b.h5", b"d", h5s.create_simple((20, 4)))
+    h5py.h5d.create(f.id, b"d", h5py.h5t.IEEE_F32LE, h5s.create_simple((0, 4), (h5s.UNLIMITED, 4)), made)'
+touch -d '1 hour ago' in.h5
+add_files 0 1
+start --quiet
+check "rows of a first file" wait_for 60 good_rows 20
+add_files 1 4
+check "rows of files that come later" wait_for 60 good_rows 80
+kill -INT $map
+ends $map
+check "a map of them ends when it is told to" status_is 0
+check "its results are those of a map" is_right
+check "several files are refused, and it is said what would be right" \
+    eval '! "$bin/mpmap" map "$plugin" "run*.h5:/d" no.h5:/r --follow >out 2>err && says "follow a virtual data set of them"'
+
+# 10. What does not go together.
 for words in "--axis 1" "--tile 2,2" "--join" "--rows :5" "--cost :/d"; do
     refuses()
     {

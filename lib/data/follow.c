@@ -70,7 +70,10 @@ int follow_check(const mpm_dataset_map *map)
                          how->poll_s, how->idle_s);
     if (!how->mode || !other)
         return 0;
-    return error_set(MPM_EINVAL, "follow (--follow) and %s do not go together: leave one of them out", other);
+    return error_set(MPM_EINVAL, "follow (--follow) and %s do not go together: %s", other,
+                     map->input_files   ? "follow a virtual data set of them, which grows as files come"
+                     : map->tiling.rank ? "cut into tiles what is complete"
+                                        : "leave one of them out");
 }
 
 static double now_s(const struct follow *follow)

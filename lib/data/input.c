@@ -472,6 +472,7 @@ int input_examine(struct input *input)
         status = external_check(input);
     if (status)
         return status;
+    input->grows_elsewhere = input->follows && input_is_elsewhere(input);
     if (input->sources)
         virtual_find_sources(input->dataset, input->sources);
     input->chunk_rows = input_chunk_extents(input->dataset, chunk) && !input->tiles.rank ? chunk[0] : 1;

@@ -108,6 +108,7 @@ struct input {
     struct view *view;         /* what rows are seen through that are not copied, once some are; or NULL */
     bool has_no_view;          /* rows of this data set must be copied */
     bool has_swmr_writer;      /* which may add rows */
+    bool grows_elsewhere;      /* rows come in other files, as it is virtual, and `follows` */
     mpm_type taken;            /* what input_take() wants; MPM_NO_TYPE: what the file has */
     bool is_enumeration;       /* as booleans are */
     struct input_stamp stamp;  /* if it can neither change nor grow */

@@ -65,6 +65,8 @@ void virtual_find_sources(hid_t dataset, mpm_dataset_sources *sources);
 void filters_describe(hid_t dataset, char *text, size_t size);
 /* Takes the choice of the source, when file_rows are known. MPM_EINVAL if there are no such rows. */
 int input_choose(struct input *input);
+/* Whether the open data set has its values in other files. */
+bool input_is_elsewhere(const struct input *input);
 /* Looks at what the other nodes are to have, too. */
 void input_take_stamp(struct input *input);
 

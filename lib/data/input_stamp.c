@@ -49,7 +49,7 @@ static void stamp_file(struct input_stamp *stamp, const char *path)
         close(fd);
 }
 
-static bool has_values_elsewhere(const struct input *input)
+bool input_is_elsewhere(const struct input *input)
 {
     hid_t creation = hdf5.H5Dget_create_plist(input->dataset);
     bool has = creation >= 0 &&
@@ -116,13 +116,13 @@ void input_take_stamp(struct input *input)
 
     if (hdf5.H5Fget_name(input->dataset, path, sizeof path) > 0)
         stamp_file(&input->stamp, path);
-    if (!input_is_variable(input) && has_values_elsewhere(input))
+    if (!input_is_variable(input) && input_is_elsewhere(input))
         input->stamp.sum = add_values(input, input->stamp.sum);
 }
 
 static bool may_change(const struct input *input)
 {
-    return input->locking == INPUT_HAS_NONE || input->has_swmr_writer;
+    return input->locking == INPUT_HAS_NONE || input->has_swmr_writer || input->grows_elsewhere;
 }
 
 void input_identify(const struct input *input, struct input_identity *identity)

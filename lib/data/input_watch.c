@@ -82,7 +82,7 @@ static bool has_changed(struct watch *watch)
 
     if (stat(watch->source.file_name, &status))
         return false;
-    if (watch->is_known && is_same(&status, &watch->last))
+    if (watch->is_known && !watch->grows_elsewhere && is_same(&status, &watch->last))
         return false;
     clock_gettime(CLOCK_REALTIME, &now);
     watch->is_known = status.st_mtim.tv_sec + GRAIN_S < now.tv_sec;
@@ -107,6 +107,7 @@ void watch_begin(struct watch *watch, const mpm_dataset_map *map, const struct i
     *watch = (struct watch){
         .source = input_source_of(map), .how = map->follow, .rows = input->rows, .seen_s = clock_now_s()};
     watch->has_seen_writer = input->has_swmr_writer;
+    watch->grows_elsewhere = input->grows_elsewhere;
 }
 
 static int has_shrunk(const struct watch *watch, uint64_t known)

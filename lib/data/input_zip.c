@@ -175,6 +175,7 @@ static void take_facts(struct input *input, const struct zip *zip)
     for (unsigned i = 0; i < zip->count; i++) {
         const struct input *one = &zip->column[i].input;
 
+        input->grows_elsewhere = input->grows_elsewhere || one->grows_elsewhere;
         input->stamp.size = one->stamp.size;
         if (one->stamp.time_s > input->stamp.time_s)
             input->stamp.time_s = one->stamp.time_s;
