@@ -117,8 +117,8 @@ static void choose_and_send(const struct orders *orders, const mpm_dataset_map *
     free(choice.costs);
 }
 
-/* Opens the input, and says which sources of it are missing, of which HDF5 says nothing: on a map of an input that grows
- * once, when it is there. */
+/* Opens the input, and says which sources of it are missing, of which HDF5 says nothing: of an input that grows once,
+ * when it is there. */
 static int open_as_main(const struct orders *orders, const mpm_dataset_map *input)
 {
     mpm_dataset_sources sources = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Virtual data sets: their values are those of other data sets, most of them in other files, which HDF5 opens as rows are
- * read. Of one that it cannot open it reads the fill value, and says nothing. So it is tried here, in HDF5's own order of
- * folders, which of them there are; those that are virtual themselves are looked into. */
+/* Virtual data sets: their values are those of other data sets, most of them in other files, which HDF5 opens as rows
+ * are read. Of one that it cannot open it reads the fill value, and says nothing. So it is tried here, in HDF5's own
+ * order of folders, which of them there are; those that are virtual themselves are looked into. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 /* Looking whether an input has grown. For data/ only.
  *
  * Between two looks nobody holds the file open with a lock, so that whoever appends to it may open it. A look is a
- * stat(); only where the file has changed since the last one, or may have within the grain of its times, it is opened; a
- * virtual data set is opened at each.
- * A file that is not there, or that another program has open for writing, is looked at again.
+ * stat(); only where the file has changed since the last one, or may have within the grain of its times, it is opened.
+ * A virtual data set is opened at each. A file that is not there, or that another program has open for writing, is
+ * looked at again.
  *
  * That a writer has closed the file, or that the mark of the end is set, is found out before rows are counted: so the
  * count is the last one. */
@@ -25,7 +25,7 @@ struct watch {
     double seen_s; /* when it saw the last ones come, or began to look */
     bool has_seen_writer, is_ended;
     bool grows_elsewhere; /* rows come as other files do, or as these grow, and this one stays as it is */
-    bool is_known; /* the file was as `last` says, and no later change can have the same time */
+    bool is_known;        /* the file was as `last` says, and no later change can have the same time */
     struct stat last;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Companions: data sets that attributes of a data set name, as CF has them. Results name those of them that were made and
- * that they share all dimensions with; what is one value only, such as a grid mapping, is about all dimensions of the
- * data set. */
+/* Companions: data sets that attributes of a data set name, as CF has them. Results name those of them that were made
+ * and that they share all dimensions with; what is one value only, such as a grid mapping, is about all dimensions of
+ * the data set. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
