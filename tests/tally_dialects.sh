@@ -166,6 +166,9 @@ check "a comment does not begin with the separator" refuses 2 "--comment is ',',
 printf 'a,b\n1,2,%.40s\xc3\xb6\xc3\xb6\n' "$(printf 'x%.0s' {1..43})x" >cut.csv
 tally cut.csv --show count --bad skip
 check "what is shown of a row ends with a whole character" iconv -f utf-8 -t utf-8 err -o told
+tally days.csv --show 'avg(v),std(v),var(v)' --csv
+check "measures have the names that other programs give them" prints 'avg(v),std(v),var(v)
+3.5,1.8708286933869707,3.5'
 printf '5.1,3.5\n4.9,3.0\n' >bare.csv
 tally bare.csv --show count --csv
 check "a header of numbers is told" [ "$status" = 0 -a "$(tail -n 1 out)" = 1 ]

@@ -103,6 +103,16 @@ check "one feature is enough" has '"rows": 40,'
 cut -d, -f3 good.csv >none.csv
 tune none.csv
 check "none is not" is_refused 1 "none.csv:1: there is one column only: a label and a feature are two"
+cp good.csv good.txt
+tune good.txt
+check "CSV by another name" is_refused 1 "good.txt:1 has commas: --format csv reads CSV"
+tune good.txt --format csv
+check "and so it does" [ "$status" = 0 ]
+gzip -c good.csv >packed.csv
+tune packed.csv
+check "a compressed file" is_refused 1 "'packed.csv' is compressed: give it as gunzip or unzstd make it"
+tune good.csv --learner svc
+check "a learner of no such name" is_refused 2 "unknown learner 'svc': there are c-svc-rbf, c-svc-linear, "
 tr , ';' <good.csv >semicolon.csv
 tune semicolon.csv
 check "another separator" is_refused 1 "there is one column, 'a;b;y': fields must be separated by commas, not by ';'"

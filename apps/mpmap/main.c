@@ -11,6 +11,7 @@
 #include "bench.h"
 #include "commands.h"
 #include "support/command.h"
+#include "support/suggest.h"
 
 static const char help[] =
     "usage: mpmap COMMAND …\n"
@@ -57,6 +58,9 @@ static int run_command(int argc, char **argv)
         return commands[found].run(argc, argv);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         names[i] = commands[i].name;
+    /* Those that are programs of their own are not among the names. */
+    if (!suggest(argv[0], names, COMMAND_COUNT))
+        return usage_error("", "unknown command '%s'", argv[0]);
     return unknown_word("", "command", argv[0], names, COMMAND_COUNT);
 }
 

@@ -50,13 +50,26 @@ int failure(const char *format, ...)
     return EXIT_FAILURE;
 }
 
+/* "a, b, c"; false if that is long, or there are none. */
+static bool list_names(const char *const *names, size_t count, char *text, size_t size)
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < count && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i ? ", " : "", names[i]);
+    return count && length < size;
+}
+
 int unknown_word(const char *command, const char *what, const char *word, const char *const *names,
                  size_t count)
 {
     const char *nearest = suggest(word, names, count);
+    char list[256];
 
     if (nearest)
         return usage_error(command, "unknown %s '%s' (did you mean '%s'?)", what, word, nearest);
+    if (list_names(names, count, list, sizeof list))
+        return usage_error(command, "unknown %s '%s': there are %s", what, word, list);
     return usage_error(command, "unknown %s '%s'", what, word);
 }
 

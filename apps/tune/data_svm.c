@@ -81,6 +81,8 @@ static int take_line(void *argument, char *line, size_t number)
     if (!*at || *at == '#')
         return 0;
     target = strtod(at, &end);
+    if (number == 1 && strchr(at, ','))
+        return failure("%s:1 has commas: --format csv reads CSV", place.path);
     if (end == at || !isfinite(target) || (*end && !is_space(*end)))
         return wrong(&place, "label", word_at(at));
     if (builder_row(text->builder, target))
