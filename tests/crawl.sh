@@ -224,6 +224,11 @@ check "--include does not keep sitemaps from being read" grep -q 'only-in-map.ht
 check "something was chosen" test "$(wc -l <only/pages.jsonl)" -gt 50
 run "${starts[0]}" --out small "${quick[@]}" --depth 0 --max-size 99
 check "--max-size does not keep robots.txt from being read" grep -q '"error":"it is larger' small/pages.jsonl
+ENDLESS=yes serve endless_site
+run "http://127.0.0.1:$port/p/0.html" "http://127.0.0.1:$port/private/x" --out endless "${quick[@]}" --depth 0 --no-sitemaps
+check "a robots.txt that never ends is read as far as it must be" test \
+    "$(grep -c '"outcome":"answered","status":200\|"outcome":"forbidden"' endless/pages.jsonl)" -eq 2
+serve polite
 run "${starts[0]}" --out few "${quick[@]}" --host-pages 20 --no-warc
 check "a host has at most its budget" test "$(wc -l <few/pages.jsonl)" -le 22
 check "--no-warc keeps nothing" test ! -e few/crawl-0.warc.gz

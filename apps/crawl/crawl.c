@@ -145,11 +145,46 @@ static void ask_robots_at(struct crawl *crawl, uint32_t number, const char *url)
     crew_order_url(&crawl->crew, host->robots_fetcher, url, "", "");
 }
 
+/* A redirect of robots.txt to another host of the crawl is one of that host's requests. Returns false if that host must not
+ * be asked yet: then the one that was redirected waits. */
+static bool borrow_turn(struct crawl *crawl, uint32_t number)
+{
+    struct host *host = &crawl->frontier.hosts[number], *lender;
+    uint32_t other = frontier_host(&crawl->frontier, host->robots_hop);
+
+    if (other == NO_PAGE || other == number || delay_s(crawl, &crawl->frontier.hosts[other]) <= 0)
+        return true;
+    lender = &crawl->frontier.hosts[other];
+    if (lender->in_flight || lender->robots_state == ROBOTS_ASKED || lender->next_s > crawl_now_s(crawl)) {
+        pause_host(crawl, number, delay_s(crawl, lender));
+        look_at_host(crawl, number);
+        return false;
+    }
+    lender->in_flight++;
+    host->robots_lender = other;
+    return true;
+}
+
+/* What was asked for robots.txt has come, or will not. */
+static void give_turn_back(struct crawl *crawl, struct host *host)
+{
+    uint32_t other = host->robots_lender;
+
+    if (other == NO_PAGE)
+        return;
+    host->robots_lender = NO_PAGE;
+    crawl->frontier.hosts[other].in_flight--;
+    pause_host(crawl, other, delay_s(crawl, &crawl->frontier.hosts[other]));
+    look_at_host(crawl, other);
+}
+
 static void ask_robots(struct crawl *crawl, uint32_t number)
 {
     struct host *host = &crawl->frontier.hosts[number];
     struct buffer url = {0};
 
+    if (host->robots_hop && !borrow_turn(crawl, number))
+        return;
     if (host->robots_hop) {
         ask_robots_at(crawl, number, host->robots_hop);
     } else {
@@ -303,6 +338,7 @@ static void on_robots(struct crawl *crawl, uint32_t number, const struct facts *
                      facts->status != 429;
 
     crawl->robots_in_flight--;
+    give_turn_back(crawl, host);
     if (*facts->location && host->robots_hops < MOST_ROBOTS_HOPS) {
         follow_robots(crawl, number, facts->location);
         return;
@@ -590,6 +626,7 @@ static void put_back(struct crawl *crawl, unsigned fetcher, const char *why)
             host->robots_state = ROBOTS_UNKNOWN;
             host->robots_attempts--;
             crawl->robots_in_flight--;
+            give_turn_back(crawl, host);
         }
         look_at_host(crawl, i);
     }

@@ -74,6 +74,13 @@ static bool is_in_scope(const struct frontier *frontier, const char *url, enum o
            (!settings->includes.count || matches_any(&settings->includes, url));
 }
 
+uint32_t frontier_host(const struct frontier *frontier, const char *url)
+{
+    const uint64_t *number = set_find(&frontier->host_numbers, url_fingerprint(url, url_origin_length(url)));
+
+    return number ? (uint32_t)*number : NO_PAGE;
+}
+
 static uint32_t find_host(struct frontier *frontier, const char *url)
 {
     size_t length = url_origin_length(url);
@@ -89,7 +96,7 @@ static uint32_t find_host(struct frontier *frontier, const char *url)
     }
     struct host *host = &frontier->hosts[frontier->host_count++];
 
-    *host = (struct host){.origin = must_copy(url, length), .heap_at = SIZE_MAX};
+    *host = (struct host){.origin = must_copy(url, length), .heap_at = SIZE_MAX, .robots_lender = NO_PAGE};
     host->in_flight_of = must_realloc(NULL, frontier->fetchers * sizeof *host->in_flight_of);
     memset(host->in_flight_of, 0, frontier->fetchers * sizeof *host->in_flight_of);
     return (uint32_t)number;

@@ -54,11 +54,13 @@ struct host {
     enum robots_state robots_state;
     uint32_t robots_fetcher; /* that was asked for robots.txt */
     unsigned robots_attempts;
-    char *robots_trouble;   /* why it could not be read; NULL otherwise */
-    unsigned robots_hops;   /* redirects that were followed for it */
-    char *robots_hop;       /* where the last of them leads, until that is asked; NULL otherwise */
-    double next_s;          /* when it may be asked again, by the clock of the crawl */
-    unsigned in_flight;     /* pages that were asked for and have not come */
+    char *robots_trouble; /* why it could not be read; NULL otherwise */
+    unsigned robots_hops; /* redirects that were followed for it */
+    uint32_t
+        robots_lender;  /* the host whose turn that takes, while it is on its way to another; else NO_PAGE */
+    char *robots_hop;   /* where the last of them leads, until that is asked; NULL otherwise */
+    double next_s;      /* when it may be asked again, by the clock of the crawl */
+    unsigned in_flight; /* pages that were asked for and have not come */
     unsigned *in_flight_of; /* a number for each fetcher */
     uint32_t *queue;        /* pages that wait: a ring */
     size_t first, waiting, room;
@@ -101,6 +103,8 @@ struct offer {
 
 void frontier_open(struct frontier *frontier, const struct settings *settings, unsigned fetchers);
 void frontier_free(struct frontier *frontier);
+/* The number of the URL's host; NO_PAGE if no page of it was accepted. */
+uint32_t frontier_host(const struct frontier *frontier, const char *url);
 /* Lets pages of a URL's host be accepted. */
 void frontier_add_scope(struct frontier *frontier, const char *url);
 /* Accepts the URL if it is new, in scope, and within the budgets. Returns its page; NO_PAGE if it is not accepted. */

@@ -138,9 +138,10 @@ def paused(folder, seconds, most=None):
         assert min(e[0] for e in later if e[4] == path) >= end + float(seconds), path
         late = [e for e in later if e[0] < end + float(seconds)]
         assert most is None or len(late) <= int(most), len(late)
+ROBOTS = ("/robots.txt", "/moved.txt", "/rules.txt")
 def again(folder, most):
     """How many pages were asked for more than once, but for those that make trouble the first time."""
-    asked = collections.Counter((e[2], e[4]) for e in log(folder) if "flaky" not in e[4] and e[4] not in ("/robots.txt", "/rules.txt"))
+    asked = collections.Counter((e[2], e[4]) for e in log(folder) if "flaky" not in e[4] and e[4] not in ROBOTS)
     twice = [a for a in asked if asked[a] > 1]
     print(len(twice), "asked for again")
     sys.exit(len(twice) > int(most))

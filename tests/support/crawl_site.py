@@ -6,7 +6,8 @@
 #                                                FOLDER/heads has the requests as they came.
 #                                                SECONDS is what each answer takes. Of the environment:
 #                                                RETRY_AFTER: what 429 and 503 ask for; TLS: a file with a key and a
-#                                                certificate; HOSTILE: hostile pages are made first; HOLD: after so many
+#                                                certificate; HOSTILE: hostile pages are made first; ENDLESS:
+#                                                robots.txt never ends; HOLD: after so many
 #                                                requests the others have no answer until there is a file FOLDER/go
 #   crawl_site.py expect FOLDER KIND             prints what a crawl must find: urls, broken, rows, bodies,
 #                                                depths
@@ -94,8 +95,9 @@ def special(host, port):
     rules = (200, {"Content-Type": "text/plain"},
                            b"User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /private/\nAllow: /private/open\n"
                            b"Disallow: /*.secret$\nSitemap: /map-index.xml\nSitemap: /map.txt\n")
-    # One host redirects those who ask for it, and another has it packed (in Server.answer).
-    site["/robots.txt"] = (301, {"Location": "/rules.txt"}, b"") if host == HOSTS[2] else rules
+    # One host redirects those who ask for it, in the end to another, which has it packed (in Server.answer).
+    site["/robots.txt"] = (301, {"Location": "/moved.txt"}, b"") if host == HOSTS[2] else rules
+    site["/moved.txt"] = (302, {"Location": "http://%s:%d/rules.txt" % (HOSTS[1], port)}, b"")
     site["/rules.txt"] = rules
     site["/map-index.xml"] = (200, {"Content-Type": "text/xml"}, ("<sitemapindex><sitemap><loc>http://%s:%d/map.xml.gz"
                               "</loc></sitemap></sitemapindex>" % (host, port)).encode())
@@ -319,6 +321,11 @@ class Server:
             self.note(begin, host, number, path, condition, 200)
             hostile(path[3:], lambda text: sock.sendall(text.encode("latin-1")), sock)
             return
+        if path == "/robots.txt" and "ENDLESS" in os.environ:
+            self.note(begin, host, number, path, condition, 200)
+            sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /private/\n")
+            while True: # until nobody reads it
+                sock.sendall(b"Disallow: /else\n" * 1000)
         if self.seconds: # one of the first pages takes long, so that others are found by longer paths before it
             time.sleep(self.seconds * (20 if path == "/p/2.html" else 1))
         if path == "/flaky/close" and times == 1:
