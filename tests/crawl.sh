@@ -235,7 +235,7 @@ check "--no-warc keeps nothing" test ! -e few/crawl-0.warc.gz
 
 # Over nodes.
 serve site
-MPMAP_RANKS_PER_NODE=1 timeout 100 mpirun -n 3 "$crawl" "${starts[@]}" --out nodes "${quick[@]}" "${selects[@]}" --quiet \
+MPMAP_RANKS_PER_NODE=1 timeout 300 mpirun -n 3 "$crawl" "${starts[@]}" --out nodes "${quick[@]}" "${selects[@]}" --quiet \
     >out 2>err </dev/null
 whole nodes "over 3 nodes"
 check "over 3 nodes: rows are what the pages say" found nodes rows

@@ -12,7 +12,7 @@ begin()
 {
     local folder=$1
     shift
-    timeout 100 mpirun "$@" -n 2 "$crawl" "${starts[@]}" --out "$folder" "${quick[@]}" "${selects[@]}" "${few[@]}" \
+    timeout 300 mpirun "$@" -n 2 "$crawl" "${starts[@]}" --out "$folder" "${quick[@]}" "${selects[@]}" "${few[@]}" \
         --resume --quiet >out 2>err </dev/null &
     started=$!
 }

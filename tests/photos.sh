@@ -26,7 +26,7 @@ cd "$work" || exit 1
 # photos ARGUMENT…: sets $status.
 photos()
 {
-    timeout 100 "$bin/mpmap" photos "$@" >out 2>err </dev/null
+    timeout 300 "$bin/mpmap" photos "$@" >out 2>err </dev/null
     status=$?
 }
 # json NAME: of the summary in out.
@@ -297,7 +297,7 @@ check "to the byte" [ "$(cat web/photos.journal)" = "something else" ]
 cp whole.journal web/photos.journal
 
 # The same on three nodes. The launcher has its own word to say of an exit status of 1.
-MPMAP_RANKS_PER_NODE=1 timeout 100 mpirun -n 3 "$bin/mpmap-photos" "${library[@]}" --out nodes "${sizes[@]}" --quiet >out 2>err </dev/null
+MPMAP_RANKS_PER_NODE=1 timeout 300 mpirun -n 3 "$bin/mpmap-photos" "${library[@]}" --out nodes "${sizes[@]}" --quiet >out 2>err </dev/null
 # What judge.py has found right, to the byte.
 are_same() { local size; for size in 512 256 100; do diff -r "web/$size" "$1/$size" || return 1; done; }
 check "three nodes make the same outputs" are_same nodes
@@ -515,7 +515,7 @@ photos tiny --out pages --sizes 32 --quiet
 check "many photographs have several pages" [ "$(grep -c '<a data-p' pages/page-2.html)" -eq 100 ]
 photos tiny/0001.png --out pages --sizes 32 --quiet --resume
 check "which go when there are fewer" [ ! -e pages/page-2.html ]
-flock -n web/photos.journal -c "timeout 100 '$bin/mpmap-photos' library --out web --resume" >out 2>err </dev/null
+flock -n web/photos.journal -c "timeout 300 '$bin/mpmap-photos' library --out web --resume" >out 2>err </dev/null
 status=$?
 check "two runs in one folder" refused 1 "another run is at work on 'web'"
 

@@ -46,7 +46,7 @@ let_go() { touch site/go; }
 # run ARGUMENT…: mpmap-crawl, quietly; sets $status.
 run()
 {
-    timeout 100 "$crawl" "$@" --quiet >out 2>err </dev/null
+    timeout 300 "$crawl" "$@" --quiet >out 2>err </dev/null
     status=$?
 }
 
