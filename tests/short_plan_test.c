@@ -364,6 +364,30 @@ static void only_many_good_looks_in_a_row_halve_it(void)
     CU_ASSERT_EQUAL(count_aside(&past), SHORT_ASIDE);
 }
 
+/* Two workers at home. */
+static bool stays(struct short_past *past, uint64_t count, uint32_t elsewhere)
+{
+    return short_plan_stays(past, &(struct short_scene){.task_id = TASK, .count = count, .workers = 2},
+                            elsewhere);
+}
+
+/* Two other workers save half of the time of two: that of a message there and back, at least. */
+static void a_map_stays_at_home_unless_others_save_more_than_messages_take(void)
+{
+    const uint64_t worth_ns = 4 * (uint64_t)SHORT_WIRE_NS;
+    struct short_past past = {.wide = 0};
+
+    CU_ASSERT(stays(&past, 2, 2));
+    CU_ASSERT(stays(&past, 1000, 0));
+    CU_ASSERT(!stays(&past, 3, 2));
+    know(&past, 3, worth_ns, worth_ns);
+    CU_ASSERT(stays(&past, 3, 2));
+    CU_ASSERT(!stays(&past, 3, 4));
+    know(&past, 3, EMPTY_NS, worth_ns + 4);
+    CU_ASSERT(!stays(&past, 3, 2));
+    CU_ASSERT(!stays(&past, 4, 2));
+}
+
 int main(void)
 {
     static const struct suite_test tests[] = {
@@ -390,6 +414,8 @@ int main(void)
         {"each_look_in_vain_doubles_how_long_there_is_none",
          each_look_in_vain_doubles_how_long_there_is_none},
         {"only_many_good_looks_in_a_row_halve_it", only_many_good_looks_in_a_row_halve_it},
+        {"a_map_stays_at_home_unless_others_save_more_than_messages_take",
+         a_map_stays_at_home_unless_others_save_more_than_messages_take},
     };
 
     return suite_run("short_plan", tests, sizeof tests / sizeof *tests);

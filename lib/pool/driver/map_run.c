@@ -52,6 +52,7 @@ int map_run(struct mpm_pool *pool, const struct map_request *request, mpm_failur
         status = give_outcome(&outcome, failures, failure_count);
     } else if (!(status = map_begin(pool, request, &map))) {
         run_to_the_end(map);
+        map_short_learn(map);
         map_end(map, &outcome);
         status = give_outcome(&outcome, failures, failure_count);
     }

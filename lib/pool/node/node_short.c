@@ -124,19 +124,26 @@ static bool look_for_end(struct node_lease *lease, const struct short_plan *plan
     return is_seen;
 }
 
-/* Whether the board has no other lease, whose workers would not come to this one soon. */
-static bool is_only_lease(const struct node_lease *lease)
+/* Whether the board has no lease but that one, whose workers would not come to another one soon. */
+static bool has_only(const struct board *board, uint64_t lease)
 {
-    const struct board *board = lease->job->node_pool->board;
     uint32_t end = atomic_load_explicit(&board->entry_end, memory_order_relaxed);
 
     for (uint32_t i = 0; i < end; i++) {
         uint64_t offset = atomic_load_explicit(&board->entry[i], memory_order_relaxed);
 
-        if (offset && offset != lease->offset)
+        if (offset && offset != lease)
             return false;
     }
     return true;
+}
+
+bool node_short_stays(struct node_pool *node_pool, uint64_t task_id, uint64_t count, uint32_t elsewhere)
+{
+    struct short_scene scene = {
+        .task_id = task_id, .count = count, .workers = node_pool->board->worker_count};
+
+    return has_only(node_pool->board, 0) && short_plan_stays(&node_pool->past, &scene, elsewhere);
 }
 
 static void store_hint(_Atomic uint32_t *hint, uint32_t value)
@@ -166,7 +173,7 @@ static struct short_plan make_plan(const struct node_lease *lease, uint64_t coun
                                 .cpus = node_pool->cpus,
                                 .workers = board->worker_count};
 
-    if (sleepers < board->worker_count && is_only_lease(lease))
+    if (sleepers < board->worker_count && has_only(board, lease->offset))
         scene.lookers = board->worker_count - sleepers;
     scene.beside = count_beside(board);
     if (scene.beside > scene.lookers)
@@ -216,17 +223,36 @@ uint64_t node_short_look_again_ns(struct node_lease *lease)
     return lease->wake_rest_ns;
 }
 
-/* What the map took its workers, if it was the only one. */
-static void note_work(const struct node_job *job)
+/* What its workers have done since it was last called. */
+static uint64_t take_busy_ns(struct node_pool *node_pool)
 {
-    struct node_pool *node_pool = job->node_pool;
     const struct board *board = node_pool->board;
     uint64_t busy_ns = 0, before_ns = atomic_load_explicit(&node_pool->busy_ns, memory_order_relaxed);
 
     for (uint32_t i = 0; i < board->worker_count; i++)
         busy_ns += atomic_load_explicit(&board->worker[i].busy_ns, memory_order_relaxed);
     atomic_store_explicit(&node_pool->busy_ns, busy_ns, memory_order_relaxed);
-    short_plan_learn_work(&node_pool->past, job->block->spec.task_id, job->leases->keep, busy_ns - before_ns);
+    return busy_ns - before_ns;
+}
+
+void node_short_learn(struct node_pool *node_pool, uint64_t task_id, uint64_t count, uint64_t work_ns)
+{
+    take_busy_ns(node_pool);
+    short_plan_learn_work(&node_pool->past, task_id, count, work_ns);
+}
+
+/* What the map took its workers, if it was the only one. */
+static void note_work(const struct node_job *job)
+{
+    uint64_t work_ns = take_busy_ns(job->node_pool);
+
+    if (job->leases->keep == job->leases->block->count)
+        short_plan_learn_work(&job->node_pool->past, job->block->spec.task_id, job->leases->keep, work_ns);
+}
+
+uint64_t node_short_cut(struct node_lease *lease)
+{
+    return is_claimed(lease) ? lease->keep : node_lease_cut(lease);
 }
 
 /* Nothing has failed in it, so that it is as it was at first, but for what make_again() sees to. */
@@ -234,8 +260,8 @@ static bool is_clean(const struct node_job *job, const struct node_lease *lease)
 {
     const struct lease_block *block = lease->block;
 
-    return !lease->crashed_item_count && !lease->given_up && !block->order && !lease->failures.count &&
-           !atomic_load_explicit(&block->note_count, memory_order_relaxed) &&
+    return lease->keep == block->count && !lease->crashed_item_count && !lease->given_up && !block->order &&
+           !lease->failures.count && !atomic_load_explicit(&block->note_count, memory_order_relaxed) &&
            !atomic_load_explicit(&block->crash_count, memory_order_relaxed) &&
            !atomic_load_explicit(&job->block->refusals, memory_order_relaxed) &&
            !atomic_load_explicit(&job->block->text_used, memory_order_relaxed) &&

@@ -5,6 +5,11 @@
 
 #include "pool/node/node_pool.h"
 
+/* Whether a map of so many items is best done here, where nothing else is under way, with so many workers elsewhere:
+ * see short_plan.h. */
+bool node_short_stays(struct node_pool *node_pool, uint64_t task_id, uint64_t count, uint32_t elsewhere);
+/* What a map took that was done by workers of several nodes. */
+void node_short_learn(struct node_pool *node_pool, uint64_t task_id, uint64_t count, uint64_t work_ns);
 /* As node_job_open(); `spec` is without its task, which is put there if need be. Its lease is published and looked at
  * by these calls. */
 int node_short_open(struct node_pool *node_pool, struct job_spec *spec, const struct function *task,
@@ -17,6 +22,8 @@ int node_short_publish(struct node_job *job, uint64_t count, const void *items, 
 enum lease_look node_short_look(struct node_lease *lease);
 /* Until when its driver may sleep: who has not come to it by then is woken by the next look. */
 uint64_t node_short_look_again_ns(struct node_lease *lease);
+/* Gives back what nobody has claimed: how many items it keeps. */
+uint64_t node_short_cut(struct node_lease *lease);
 /* Ends the job, whose lease is done. */
 void node_short_end(struct node_job *job);
 

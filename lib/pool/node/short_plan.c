@@ -67,6 +67,17 @@ void short_plan_learn_work(struct short_past *past, uint64_t task_id, uint64_t c
         atomic_store_explicit(&task->name, name, memory_order_relaxed);
 }
 
+bool short_plan_stays(struct short_past *past, const struct short_scene *scene, uint32_t elsewhere)
+{
+    uint64_t work_ns;
+
+    if (!elsewhere || scene->count <= scene->workers)
+        return true;
+    work_ns = expect(past, scene).most_ns;
+    return work_ns != UNKNOWN &&
+           work_ns / scene->workers - work_ns / (scene->workers + elsewhere) <= SHORT_WIRE_NS;
+}
+
 static uint32_t count_wanted(uint64_t work_ns, const struct short_scene *scene)
 {
     uint64_t most = lesser(scene->count, scene->workers);

@@ -39,6 +39,8 @@
 #define SHORT_MOST_NS \
     200000u /* for what takes longer than that it does not: a wake-up costs little beside it */
 #define SHORT_KEEP_WIDE 8u
+#define SHORT_WIRE_NS \
+    200000u /* what takes a map over nodes longer than one at home: a message there and back, with wake-ups */
 #define SHORT_MAKES_ROOM \
     256u /* maps for which the driver sleeps so that the kernel sees a CPU that is free; */
 #define SHORT_CROWDING 4096u /* of so many that begin alike, as the kernel may have other work for it */
@@ -81,6 +83,9 @@ struct short_plan {
 };
 
 struct short_plan short_plan_make(struct short_past *past, const struct short_scene *scene);
+/* Whether a map is done by the workers of its own node, though there are so many elsewhere: if each item has one here,
+ * or if it is known, and others would save less time than messages take. */
+bool short_plan_stays(struct short_past *past, const struct short_scene *scene, uint32_t elsewhere);
 /* Whether the end came while the driver looked on. */
 void short_plan_learn_look(struct short_past *past, bool is_seen);
 /* What the map took all workers together. */

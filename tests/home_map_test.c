@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Maps that are done at home, and those that go over nodes, told apart by the messages that main posts about them. A
+ * map is cut off for others when it has lasted for some milliseconds, so nothing is said of the messages of one that
+ * has. */
+#include <CUnit/CUnit.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <mpmap.h>
+
+#include "base/clock.h"
+#include "net/courier.h"
+#include "pool/shared/message.h"
+#include "support/suite.h"
+
+#define QUICK_NS   4000000u /* less than what a map waits for before it is cut */
+#define PATIENCE_S 60.0
+#define ITEMS      16u
+#define LONG_NS    2000000u
+
+static _Atomic unsigned long posted;
+
+/* In main; workers post nothing. */
+static void note(uint32_t kind)
+{
+    if (kind >= MESSAGE_JOB_OPEN && kind <= MESSAGE_RECALL)
+        atomic_fetch_add(&posted, 1);
+}
+
+int __real_courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);
+int __wrap_courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);
+int __real_courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
+int __wrap_courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
+
+int __wrap_courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count)
+{
+    note(kind);
+    return __real_courier_post(node, kind, parts, part_count);
+}
+
+int __wrap_courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size)
+{
+    note(kind);
+    return __real_courier_post_one(node, kind, bytes, size);
+}
+
+/* What the items do. */
+struct order {
+    uint64_t sleep_ns;
+    bool is_held;    /* the first one waits until all others have been begun */
+    bool has_failed; /* some fail, the first among them */
+    mpm_value begun;
+    mpm_event go_on;
+};
+
+static bool fails(uint64_t index)
+{
+    return index == 0 || index == 7 || index == 12;
+}
+
+static int be_held(const struct order *order, uint64_t index)
+{
+    int64_t one = 1, before;
+
+    if (!index)
+        return mpm_event_wait(order->go_on, PATIENCE_S);
+    if (mpm_value_fetch_add(order->begun, &one, &before))
+        return -1;
+    return before + 2 == ITEMS ? mpm_event_set(order->go_on) : 0;
+}
+
+static int carry_out(mpm_call *call, const void *item, void *result)
+{
+    const struct order *order = mpm_call_context(call);
+    uint64_t index = mpm_call_index(call);
+
+    if (order->sleep_ns)
+        nanosleep(&(struct timespec){.tv_nsec = (long)order->sleep_ns}, NULL);
+    if (order->is_held && be_held(order, index))
+        return mpm_fail(call, "item %llu was held: %s", (unsigned long long)index, mpm_error());
+    if (order->has_failed && fails(index))
+        return mpm_fail(call, "item %llu fails", (unsigned long long)index);
+    *(uint64_t *)result = index + *(const uint64_t *)item;
+    return 0;
+}
+
+/* What a map has cost. */
+struct cost {
+    bool was_quick;
+    unsigned long messages;
+};
+
+static struct cost map(mpm_pool *pool, const struct order *order, size_t count)
+{
+    mpm_map_options options = {.chunk = 1, .context = order, .context_size = sizeof *order};
+    uint64_t items[ITEMS], results[ITEMS], begun_ns = clock_now_ns();
+    unsigned long before = atomic_load(&posted);
+    struct cost cost;
+    size_t right = 0;
+
+    for (size_t i = 0; i < count; i++)
+        items[i] = 1000 * i;
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_map(pool, carry_out, items, count, sizeof *items, sizeof *results, &options, results),
+        MPM_OK);
+    cost = (struct cost){clock_now_ns() - begun_ns < QUICK_NS, atomic_load(&posted) - before};
+    for (size_t i = 0; i < count; i++)
+        right += results[i] == i + items[i];
+    CU_ASSERT_EQUAL(right, count);
+    return cost;
+}
+
+static mpm_pool *open_pool(unsigned workers_a_node)
+{
+    mpm_pool *pool = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(
+        mpm_pool_open(&(mpm_pool_options){.workers = workers_a_node * mpm_node_count()}, &pool), MPM_OK);
+    return pool;
+}
+
+/* Until such maps are known to be short: nothing is sent for one. */
+static void map_until_at_home(mpm_pool *pool)
+{
+    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+    struct cost cost;
+
+    do {
+        cost = map(pool, &(struct order){0}, ITEMS);
+        CU_ASSERT_FATAL(clock_now_ns() < end_ns);
+    } while (!cost.was_quick || cost.messages);
+}
+
+static void items_that_have_a_worker_each_at_home_stay_there(void)
+{
+    mpm_pool *pool = open_pool(2);
+
+    for (size_t step = 0; step < 200; step++) {
+        struct cost cost = map(pool, &(struct order){0}, 1 + step % 2);
+
+        CU_ASSERT(!cost.was_quick || !cost.messages);
+    }
+    mpm_pool_close(pool);
+}
+
+static void many_items_stay_at_home_if_they_are_known_to_be_short(void)
+{
+    mpm_pool *pool = open_pool(1);
+
+    map_until_at_home(pool);
+    mpm_pool_close(pool);
+}
+
+static void items_that_take_long_go_over_nodes(void)
+{
+    mpm_pool *pool = open_pool(1);
+
+    map_until_at_home(pool);
+    for (int step = 0; step < 4; step++) {
+        struct cost cost = map(pool, &(struct order){.sleep_ns = LONG_NS}, ITEMS);
+
+        CU_ASSERT(cost.messages > 0);
+    }
+    mpm_pool_close(pool);
+}
+
+/* The only worker at home waits for the others' items. */
+static void what_seemed_short_and_is_not_is_done_elsewhere(void)
+{
+    mpm_pool *pool = open_pool(1);
+    struct order order = {.is_held = true};
+
+    CU_ASSERT_FATAL(!mpm_value_create(MPM_I64, NULL, &order.begun) && !mpm_event_create(&order.go_on));
+    for (int round = 0; round < 3; round++) {
+        map_until_at_home(pool);
+        CU_ASSERT(!mpm_event_clear(order.go_on) && !mpm_value_set(order.begun, &(int64_t){0}));
+        CU_ASSERT(map(pool, &order, ITEMS).messages > 0);
+    }
+    CU_ASSERT(!mpm_event_destroy(order.go_on) && !mpm_value_destroy(order.begun));
+    mpm_pool_close(pool);
+}
+
+static void failures_at_home_and_elsewhere_are_one_list(void)
+{
+    struct order order = {.is_held = true, .has_failed = true};
+    mpm_failure *failures = NULL;
+    size_t failure_count = 0;
+    mpm_map_options options = {.chunk = 1,
+                               .context = &order,
+                               .context_size = sizeof order,
+                               .failures = &failures,
+                               .failure_count = &failure_count};
+    uint64_t items[ITEMS] = {0}, results[ITEMS];
+    mpm_pool *pool = open_pool(1);
+
+    CU_ASSERT_FATAL(!mpm_value_create(MPM_I64, NULL, &order.begun) && !mpm_event_create(&order.go_on));
+    map_until_at_home(pool);
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, carry_out, items, ITEMS, sizeof *items, sizeof *results, &options, results),
+        MPM_ETASK);
+    CU_ASSERT_STRING_EQUAL(mpm_error(), "3 of 16 items failed; the first is item 0: item 0 fails");
+    CU_ASSERT_EQUAL_FATAL(failure_count, 3);
+    CU_ASSERT(failures[0].index == 0 && failures[1].index == 7 && failures[2].index == 12);
+    CU_ASSERT_STRING_EQUAL(failures[2].text, "item 12 fails");
+    for (size_t i = 0; i < ITEMS; i++)
+        CU_ASSERT_EQUAL(results[i], fails(i) ? 0 : i);
+    free(failures);
+    CU_ASSERT(!mpm_event_destroy(order.go_on) && !mpm_value_destroy(order.begun));
+    mpm_pool_close(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_test tests[] = {
+        {"items_that_have_a_worker_each_at_home_stay_there",
+         items_that_have_a_worker_each_at_home_stay_there},
+        {"many_items_stay_at_home_if_they_are_known_to_be_short",
+         many_items_stay_at_home_if_they_are_known_to_be_short},
+        {"items_that_take_long_go_over_nodes", items_that_take_long_go_over_nodes},
+        {"what_seemed_short_and_is_not_is_done_elsewhere", what_seemed_short_and_is_not_is_done_elsewhere},
+        {"failures_at_home_and_elsewhere_are_one_list", failures_at_home_and_elsewhere_are_one_list},
+    };
+    int failed;
+
+    if (mpm_init(&argc, &argv, NULL))
+        return mpm_report_error();
+    failed = suite_run("home_map", tests, sizeof tests / sizeof *tests);
+    return mpm_finalize() ? mpm_report_error() : failed;
+}
