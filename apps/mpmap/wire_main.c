@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, calls on objects of the
- * other node and waits for a condition, beside what bare MPI does between the same two ranks; and what a rank costs that has nothing to do.
+/* mpmap-wire: items a second of a map between two nodes, messages by queues and pipes, calls on objects of the other
+ * node and waits for a condition, beside what bare MPI does between the same two ranks; and what a rank costs that has
+ * nothing to do.
  *
  * MPI is started here, and measured; then comes the run, which rank 1 serves inside mpm_init(). An item and a
  * result are a number each. A task tells which node it runs on, so that only items count that have crossed
@@ -270,7 +271,8 @@ struct turns {
     mpm_queue queue;
 };
 
-/* On the other node. Main notifies nobody before this one waits, since it has the lock when it says that it is there. */
+/* On the other node. Main notifies nobody before this one waits, since it has the lock when it says that it is
+ * there. */
 static int take_turns(const void *args, size_t size)
 {
     const struct turns *turns = args;
