@@ -43,6 +43,7 @@ if(simulate_sources)
         ${simulate_sources} PROPERTIES INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/lib;${PROJECT_SOURCE_DIR}/lib/include")
     add_library(lease_parts OBJECT
         ${PROJECT_SOURCE_DIR}/lib/pool/driver/lease.c
+        ${PROJECT_SOURCE_DIR}/lib/base/c_locale.c
         ${PROJECT_SOURCE_DIR}/lib/base/error.c
         ${PROJECT_SOURCE_DIR}/lib/base/text.c)
     set_target_properties(lease_parts PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)

@@ -11,6 +11,7 @@
 
 #include "mpmap/handle.h"
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -63,7 +64,7 @@ static int read_timeout(const char *name, double *timeout_s)
 
     if (!text)
         return MPM_OK;
-    seconds = strtod(text, &end);
+    seconds = c_strtod(text, &end);
     if (!strcmp(text, "off")) {
         *timeout_s = MPM_FOREVER;
         return MPM_OK;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/text.h"
 
 #define INDENT  "    "             /* of the lines behind the first one, where it is printed */
@@ -39,7 +40,7 @@ static bool keep_long(const char *format, va_list arguments, size_t length)
     pthread_once(&has_key, make_key);
     if (no_key || !(kept = malloc(size)))
         return false;
-    vsnprintf(kept, size, format, arguments);
+    c_vsnprintf(kept, size, format, arguments);
     if (length > LONGEST)
         text_cut(kept, size, TEXT_CUT_MARK);
     before = pthread_getspecific(long_sentence);
@@ -57,7 +58,7 @@ static void keep(const char *format, va_list arguments)
     int length;
 
     va_copy(again, arguments);
-    length = vsnprintf(sentence, sizeof sentence, format, arguments);
+    length = c_vsnprintf(sentence, sizeof sentence, format, arguments);
     is_long = length >= (int)sizeof sentence && keep_long(format, again, (size_t)length);
     va_end(again);
     if (length >= (int)sizeof sentence)

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
+
 static _Atomic uint32_t own_level = MPM_LOG_ERROR;
 static _Atomic uint32_t *log_level = &own_level;
 static char log_name[64];
@@ -47,7 +49,7 @@ void log_write(enum mpm_log_level level, const char *format, ...)
         return;
     length = (size_t)snprintf(line, sizeof line, "mpmap: %s%s", log_name, log_name[0] ? ": " : "");
     va_start(arguments, format);
-    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
+    c_vsnprintf(line + length, sizeof line - length - 1, format, arguments);
     va_end(arguments);
     length = strlen(line);
     line[length++] = '\n';

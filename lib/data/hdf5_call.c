@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "mpmap/dataset.h"
 
@@ -116,7 +117,7 @@ int hdf5_error_set(int status, const char *format, ...)
     hdf5.H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_message, &(struct text){reason, sizeof reason});
     shorten(reason);
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    c_vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
     return error_set(status, "%s: %s", sentence, reason);
 }

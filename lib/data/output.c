@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "data/block_sum.h"
 
@@ -203,7 +204,7 @@ void output_tell(const struct output *output, const char *format, ...)
     if (!output->notice)
         return;
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    c_vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
     output->notice(sentence, output->notice_argument);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "data/result.h"
 
@@ -27,7 +28,7 @@ static int does_not_fit(const char *word, const struct result_field *field)
 static bool put_float(mpm_type type, const char *word, void *element)
 {
     char *end;
-    double value = strtod(word, &end);
+    double value = c_strtod(word, &end);
     float single = (float)value;
 
     if (end == word || *end || (type == MPM_F32 && isinf(single) && !isinf(value)))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "data/chunks.h"
 #include "data/hdf5_call.h"
@@ -91,8 +92,8 @@ static int cut_tiles(const struct whole *whole, const mpm_tiling *tiling, mpm_ty
     }
     if (tiling->edge != MPM_EDGE_CONSTANT || put_value(type, tiling->edge_value, tiles->edge_value))
         return 0;
-    snprintf(why, sizeof why, "%g is to stand beyond its edges, which its type %s cannot hold",
-             tiling->edge_value, mpm_type_name(type));
+    c_snprintf(why, sizeof why, "%g is to stand beyond its edges, which its type %s cannot hold",
+               tiling->edge_value, mpm_type_name(type));
     return is_no_tiling(whole, why);
 }
 
@@ -385,8 +386,8 @@ char *tiles_describe(const struct cut *cut, char *text, size_t size)
         length += (size_t)snprintf(text + length, size - length, "%s%" PRIu64 "+%" PRIu64, i ? "," : "tiles ",
                                    tiling->extent[i], tiling->halo[i]);
     if (tiling->rank && length < size)
-        snprintf(text + length, size - length, " edge %s %.17g%s", edges[tiling->edge],
-                 tiling->edge == MPM_EDGE_CONSTANT ? tiling->edge_value : 0,
-                 tiling->stitch ? " stitched" : "");
+        c_snprintf(text + length, size - length, " edge %s %.17g%s", edges[tiling->edge],
+                   tiling->edge == MPM_EDGE_CONSTANT ? tiling->edge_value : 0,
+                   tiling->stitch ? " stitched" : "");
     return text;
 }

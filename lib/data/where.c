@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "data/input.h"
 #include "mpmap/dataset.h"
@@ -72,7 +73,7 @@ static bool read_number(const char **at, long double *number)
 {
     char *end;
 
-    *number = strtold(*at, &end);
+    *number = c_strtold(*at, &end);
     if (end == *at || (*end && !isspace((unsigned char)*end)))
         return false;
     *at = end;

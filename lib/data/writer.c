@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/c_locale.h"
+
 static const char cut_off[] = "…";
 
 void writer_begin(struct writer *writer, char *text, size_t size)
@@ -40,7 +42,7 @@ void writer_add(struct writer *writer, const char *format, ...)
     if (writer->is_full)
         return;
     va_start(arguments, format);
-    length = vsnprintf(writer->text + writer->length, room, format, arguments);
+    length = c_vsnprintf(writer->text + writer->length, room, format, arguments);
     va_end(arguments);
     if (length >= 0 && (size_t)length < room)
         writer->length += (size_t)length;

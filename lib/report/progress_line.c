@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "mpmap/report.h"
 
 #define LINE_SIZE       256
@@ -37,7 +38,7 @@ static void MPM_FORMAT(2, 3) text_add(struct text *text, const char *format, ...
     va_list arguments;
 
     va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    int length = c_vsnprintf(text->bytes + text->length, room, format, arguments);
     va_end(arguments);
     if (length > 0)
         text->length += (size_t)length < room ? (size_t)length : room - 1;

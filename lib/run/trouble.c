@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/log.h"
 #include "net/courier.h"
 #include "node/context.h"
@@ -68,13 +69,14 @@ static void describe_silence(unsigned node, char *text, size_t size)
     const struct node *nodes = context.topology.nodes;
 
     if (node == context.topology.node)
-        snprintf(text, size, "the nodes have not agreed on the end of the run for %g s",
-                 trouble_node_timeout_s());
+        c_snprintf(text, size, "the nodes have not agreed on the end of the run for %g s",
+                   trouble_node_timeout_s());
     else if (node == 0 || context.is_main)
-        snprintf(text, size, "node %s has not answered for %g s", nodes[node].name, trouble_node_timeout_s());
+        c_snprintf(text, size, "node %s has not answered for %g s", nodes[node].name,
+                   trouble_node_timeout_s());
     else
-        snprintf(text, size, "node %s has not answered node %s for %g s", nodes[node].name,
-                 nodes[context.topology.node].name, trouble_node_timeout_s());
+        c_snprintf(text, size, "node %s has not answered node %s for %g s", nodes[node].name,
+                   nodes[context.topology.node].name, trouble_node_timeout_s());
 }
 
 /* The run goes on without a node. In the courier, as are the next. */
@@ -152,8 +154,8 @@ static void on_expelled(void)
     if (atomic_exchange(&context.area->is_lost, 1) && atomic_load(&context.area->broken))
         return;
     atomic_store(&context.area->leaves_launcher, 1);
-    snprintf(sentence, sizeof sentence, "node %s was silent for %g s, and the run has gone on without it",
-             context.topology.nodes[context.topology.node].name, trouble_node_timeout_s());
+    c_snprintf(sentence, sizeof sentence, "node %s was silent for %g s, and the run has gone on without it",
+               context.topology.nodes[context.topology.node].name, trouble_node_timeout_s());
     end_node(sentence);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
@@ -144,7 +145,7 @@ static void describe_limit(const struct pool_spec *spec, enum item_limit limit, 
     char passed[64], bytes[32];
 
     if (limit == LIMIT_TIME)
-        snprintf(passed, sizeof passed, "ran past its %g s", spec->item_timeout_s);
+        c_snprintf(passed, sizeof passed, "ran past its %g s", spec->item_timeout_s);
     else
         snprintf(passed, sizeof passed, "needed more than %s",
                  describe_bytes(spec->item_memory_bytes, bytes, sizeof bytes));
