@@ -1920,7 +1920,7 @@ static void a_part_with_rows_is_refused_unless_it_may_be_used(void)
     REFUSES((map.resume = MPM_RESUME_REFUSE, map.task_name = "x"),
             "the task was weigh and is x now; --restart");
     REFUSES(map.task_name = "other", "the task was weigh and is other now; --resume=force");
-    REFUSES(map.context_size = 8, "the context was 24 bytes, checksum ");
+    REFUSES(map.context_size = 8, "the context (--param) was 24 bytes, checksum ");
     REFUSES(map.result.extent[0] = 3, "the result's type and shape was f64[2] and is f64[3] now; --restart");
     REFUSES((map.resume = MPM_RESUME_FORCE, map.result.type = MPM_I64),
             "the result's type and shape was f64[2] and is i64[2] now; --restart");

@@ -169,6 +169,8 @@ static bool init_fails(int failing_rank)
     CU_ASSERT_EQUAL(sum(failed), failed ? ranks : 0);
     snprintf(words, sizeof words, "rank %d on ", failing_rank);
     CU_ASSERT(!failed || ranks == 1 || error_has(words));
+    CU_ASSERT(!failed || (plan.kind != THREAD && plan.kind != FORK) ||
+              error_has("Resource temporarily unavailable ("));
     CU_ASSERT(!failed || sum(status) == ranks * status);
     return failed;
 }

@@ -309,6 +309,10 @@ static void processes(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "1 object|0.01", mpm_wait_any(&t->event.handle, 1, SHORT_S, places, &number));
     FAILS(MPM_EINVAL, "mpm_wait_any", mpm_wait_any(&t->event.handle, 0, 0, places, &number));
     FAILS(MPM_EINVAL, "mpm_wait_any", mpm_wait_any(NULL, 1, 0, places, &number));
+    FAILS(MPM_EINVAL, "the handle of an event, not of a queue",
+          mpm_put(((mpm_queue){t->event.handle}), &number));
+    FAILS(MPM_EINVAL, "the handle is zero, as it is before there is an event",
+          mpm_event_set((mpm_event){{0}}));
     FAILS(MPM_EINVAL, "mpm_wait_any|handles[0]", mpm_wait_any(&t->value.handle, 1, 0, places, &number));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_wait_any(&t->stale.handle, 1, 0, places, &number));
 }

@@ -19,6 +19,7 @@
 #include "claim/claim.h"
 #include "claim/claim_files.h"
 #include "data/join_output.h"
+#include "forkserver/own_thread.h"
 #include "mpmap/runtime.h"
 
 #define SILENT_S    60.0
@@ -197,19 +198,13 @@ static int open_table(struct join *join)
 static int start_keeper(struct join *join)
 {
     pthread_condattr_t monotonic;
-    sigset_t all, before;
-    int failed;
 
     pthread_mutex_init(&join->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&join->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&join->keeper, NULL, keeper_main, join);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
+    return own_thread_start(&join->keeper, keeper_main, join);
 }
 
 static void leave(struct join *join)
@@ -500,11 +495,10 @@ int join_run(struct output *output, const struct join_map *map)
 
     if (failed) {
         status = look_why(&join, failed, &is_finished);
-    } else if ((failed = start_keeper(&join))) {
+    } else if (start_keeper(&join)) {
         claim_close(join.table);
         close(join.folder);
-        errno = failed;
-        status = error_set_errno(MPM_ENOMEM, "cannot start a thread");
+        status = MPM_ENOMEM;
     } else {
         status = work(&join, &is_finished);
         leave(&join);

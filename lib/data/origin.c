@@ -31,7 +31,7 @@ static const struct {
     [ORIGIN_TASK_FILE] = {"task_checksum", "the checksum of the file with the task", false},
     [ORIGIN_TASK_BUILD] = {"task_build", "the build of the task", false},
     [ORIGIN_TASK_OFFSET] = {"task_offset", "the task's offset in its file", false},
-    [ORIGIN_CONTEXT] = {"context", "the context", false},
+    [ORIGIN_CONTEXT] = {"context", "the context (--param)", false},
     [ORIGIN_RESULT_SHAPE] = {"result_shape", "the result's type and shape", true},
     [ORIGIN_RESULT_DATASET] = {"result_dataset", "the result's data set", true},
     [ORIGIN_ROWS] = {"rows", "the choice of rows", true},

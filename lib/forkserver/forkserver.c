@@ -750,6 +750,7 @@ int forkserver_start(struct arena *arena, unsigned rank_in_node, const struct fo
     struct forkserver_area *area = forkserver_area_of(arena);
     pid_t rank = getpid(), pid;
     int status;
+    char why[160];
 
     forkserver_set_own_number(MAX_PROCESSES + 1 + rank_in_node);
     memset(&self, 0, sizeof self);
@@ -771,7 +772,8 @@ int forkserver_start(struct arena *arena, unsigned rank_in_node, const struct fo
         forkserver_main(rank);
     free_tables();
     if (pid < 0)
-        return error_set_errno(MPM_ESYSTEM, "cannot fork the fork server process");
+        return error_set(MPM_ESYSTEM, "cannot fork the fork server process: %s",
+                         describe_fork_errno(errno, why, sizeof why));
     atomic_store(&self.record->pid, pid);
     return wait_until_ready(area, self.record, pid);
 }

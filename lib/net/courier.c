@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread_role.h"
+#include "forkserver/own_thread.h"
 #include "net/heartbeat.h"
 #include "net/look_on.h"
 #include "net/wire.h"
@@ -969,19 +970,10 @@ static void *courier_main(void *unused)
     return NULL;
 }
 
-/* Signals are the program's: none is handled in this thread. */
 static int start_thread(void)
 {
-    sigset_t all, before;
-    int failed;
-
     sem_init(&courier.gate, 0, 0);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&courier.thread, NULL, courier_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "cannot start the courier's thread: %s", strerror(failed))
-                  : MPM_OK;
+    return own_thread_start(&courier.thread, courier_main, NULL);
 }
 
 static void free_memory(void)

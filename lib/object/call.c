@@ -496,7 +496,7 @@ int invoke_remote(const mpm_handle *handle, struct invocation *invocation, doubl
     int status;
 
     if (context_topology()->node_count && handle->kind != kind)
-        return error_set(MPM_EINVAL, "this is not a handle of a %s", object_kind_name(kind));
+        return object_is_not(handle, kind);
     return (status = thread_token_ensure()) ? status : call_run(handle, invocation, timeout_s);
 }
 

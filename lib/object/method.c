@@ -11,9 +11,8 @@
 #include "base/memory.h"
 #include "node/context.h"
 
-#define KINDS      32u
-#define VERB_BITS  8u
-#define ARTICLE(s) (strchr("aeiou", (s)[0]) ? "an" : "a")
+#define KINDS     32u
+#define VERB_BITS 8u
 
 static const struct kind *kinds[KINDS];
 static const struct method *methods[KINDS][METHODS_PER_KIND];

@@ -222,6 +222,26 @@ const char *object_kind_name(enum object_kind kind)
     return kind_names[kind < sizeof kind_names / sizeof *kind_names ? kind : 0];
 }
 
+/* What a program has a handle of: of a pipe these are its ends. */
+static const char *handle_name(enum object_kind kind)
+{
+    return kind == OBJECT_PIPE ? "connection" : object_kind_name(kind);
+}
+
+int object_is_not(const mpm_handle *handle, enum object_kind kind)
+{
+    static const mpm_handle zero;
+    const char *name = handle_name(kind), *has = handle_name((enum object_kind)handle->kind);
+
+    if (!memcmp(handle, &zero, sizeof zero))
+        return error_set(MPM_EINVAL, "the handle is zero, as it is before there is %s %s", ARTICLE(name),
+                         name);
+    if (handle->kind != kind && has != kind_names[0])
+        return error_set(MPM_EINVAL, "this is the handle of %s %s, not of %s %s", ARTICLE(has), has,
+                         ARTICLE(name), name);
+    return error_set(MPM_EINVAL, "this is not the handle of %s %s", ARTICLE(name), name);
+}
+
 int object_stale(const mpm_handle *handle)
 {
     return error_set(MPM_ESTALE, "the %s was destroyed", kind_names[handle->kind]);
@@ -233,7 +253,7 @@ int object_find(const mpm_handle *handle, enum object_kind kind, struct object *
 
     if (handle->kind != kind || handle->place >= MAX_RECORDS || !handle->generation ||
         !(object = record_at(context_arena(), handle->place)))
-        return error_set(MPM_EINVAL, "this is not a handle of a %s", kind_names[kind]);
+        return object_is_not(handle, kind);
     if (!object_is(object, handle))
         return object_stale(handle);
     atomic_store_explicit(&object_recent.topology, context_topology(), memory_order_relaxed);

@@ -203,8 +203,11 @@ static inline struct object *object_find_recent(const mpm_handle *handle, enum o
 int object_find(const mpm_handle *handle, enum object_kind kind, struct object **object);
 /* Says that it is not there any more: MPM_ESTALE. */
 int object_stale(const mpm_handle *handle);
+/* Says that a handle is not one of this kind: MPM_EINVAL. */
+int object_is_not(const mpm_handle *handle, enum object_kind kind);
 /* What a kind is called in sentences, without an article; "object" if there is none. */
 const char *object_kind_name(enum object_kind kind);
+#define ARTICLE(name) (strchr("aeiou", (name)[0]) ? "an" : "a")
 /* The object ends: under its locks. Handles are stale from here on. */
 void object_end(struct object *object);
 

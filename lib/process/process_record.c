@@ -93,7 +93,7 @@ int process_find_record(const mpm_handle *handle, struct process_record **record
                                        : NULL;
 
     if (handle->kind != OBJECT_PROCESS || !handle->generation || !found)
-        return error_set(MPM_EINVAL, "this is not a handle of a process");
+        return object_is_not(handle, OBJECT_PROCESS);
     *word = atomic_load(&found->word);
     if (process_generation_of(*word) != handle->generation || process_state_of(*word) == PROCESS_FREE)
         return error_set(MPM_ESTALE, "process %llu of node %u was closed", (unsigned long long)handle->place,

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "forkserver/forkserver.h"
+#include "forkserver/own_thread.h"
 #include "node/context.h"
 #include "node/context_inside.h"
 #include "node/loss.h"
@@ -27,6 +28,7 @@ static struct {
 /* Proves that a forked child writes into the very same memory. */
 static int try_canary(void)
 {
+    char why[160];
     pid_t child;
 
     atomic_store(&context.area->canary, 0);
@@ -35,7 +37,8 @@ static int try_canary(void)
         _exit(0);
     }
     if (child < 0)
-        return error_set_errno(MPM_ESYSTEM, "cannot fork a process");
+        return error_set(MPM_ESYSTEM, "cannot fork a process: %s",
+                         describe_fork_errno(errno, why, sizeof why));
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ; /* a program that ignores SIGCHLD gets ECHILD, when the child has ended */
     if (atomic_load(&context.area->canary) != (CANARY & UINT32_MAX))
@@ -72,18 +75,6 @@ static void watch_forkserver(void)
     forkserver_stand_in(context.arena);
 }
 
-int run_start_thread(pthread_t *thread, void *(*body)(void *))
-{
-    sigset_t all, before;
-    int failed;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(thread, NULL, body, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed)) : MPM_OK;
-}
-
 static void *watcher_main(void *unused)
 {
     (void)unused;
@@ -93,7 +84,7 @@ static void *watcher_main(void *unused)
 
 int run_start_watcher(void)
 {
-    int status = run_start_thread(&forkserver.watcher, watcher_main);
+    int status = own_thread_start(&forkserver.watcher, watcher_main, NULL);
 
     forkserver.has_watcher = !status;
     return status;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "forkserver/own_thread.h"
 #include "net/launcher_end.h"
 #include "node/context.h"
 #include "node/context_inside.h"
@@ -78,7 +79,7 @@ void run_guard(const char *what, uint64_t (*count)(void))
     guard.what = what;
     guard.count = count;
     atomic_store(&guard.has_ended, false);
-    guard.runs = !run_start_thread(&guard.thread, guard_main);
+    guard.runs = !own_thread_start(&guard.thread, guard_main, NULL);
 }
 
 void run_unguard(void)

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "forkserver/forkserver.h"
+#include "forkserver/own_thread.h"
 #include "node/context.h"
 #include "node/context_inside.h"
 #include "run/steps.h"
@@ -113,7 +114,7 @@ int run_watch_ranks(void)
     if (watch.file[watch.count].fd < 0)
         status = error_set_errno(MPM_ESYSTEM, "cannot make an eventfd");
     else
-        status = run_start_thread(&watch.thread, watch_main);
+        status = own_thread_start(&watch.thread, watch_main, NULL);
     if (status)
         free_watch();
     watch.runs = !status;

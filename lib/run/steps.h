@@ -3,7 +3,6 @@
 #ifndef RUN_STEPS_H
 #define RUN_STEPS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,8 +27,6 @@ void run_sleep_with_forkserver(void);
 void run_end_processes(void);
 /* The same, and waits for the own one, as all ranks of the node do. */
 void run_end_forkservers(void);
-/* Signals are the program's: none is handled in the thread. MPM_ESYSTEM. */
-int run_start_thread(pthread_t *thread, void *(*body)(void *));
 
 /* guard.c */
 

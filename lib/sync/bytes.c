@@ -372,9 +372,7 @@ int mpm_bytes_pointer(mpm_bytes bytes, void **pointer)
 
 static int check_handle(mpm_bytes bytes)
 {
-    return bytes.handle.kind == OBJECT_BYTES
-               ? MPM_OK
-               : error_set(MPM_EINVAL, "this is not a handle of a value of bytes");
+    return bytes.handle.kind == OBJECT_BYTES ? MPM_OK : object_is_not(&bytes.handle, OBJECT_BYTES);
 }
 
 int mpm_bytes_lock(mpm_bytes bytes, double timeout_s)

@@ -158,7 +158,7 @@ static int inspect(struct draft *draft, struct state_request *request, struct st
     return MPM_OK;
 }
 
-static const char late_sentence[] = "the lock was held by others for the whole timeout";
+static const char late_sentence[] = "the lock was held for the whole timeout";
 
 static int leave(struct draft *draft, struct state_request *request, struct state_reply *reply)
 {

@@ -451,7 +451,7 @@ static int split(const mpm_handle *connection, mpm_handle *handle, struct pipe_u
     uint64_t end = connection->place >> OBJECT_PLACE_BITS;
 
     if (connection->kind != OBJECT_PIPE || end < 1 || end > PIPE_ENDS)
-        return error_set(MPM_EINVAL, "this is not a handle of a connection");
+        return object_is_not(connection, OBJECT_PIPE);
     *handle = *connection;
     handle->place = object_place(connection);
     *use = (struct pipe_use){.end = (uint32_t)end - 1};

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread_role.h"
+#include "forkserver/own_thread.h"
 #include "node/context.h"
 #include "pool/driver/pool_state.h"
 
@@ -313,23 +314,17 @@ static void *caller_main(void *unused)
     return NULL;
 }
 
-/* Under the mutex. Signals are the program's: none is handled in these threads. */
+/* Under the mutex. */
 static int start_service(struct service *service, void *(*body)(void *unused))
 {
-    sigset_t all, before;
-    int failed;
+    int status;
 
     if (service->runs)
         return MPM_OK;
     atomic_store(&service->stopping, false);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&service->thread, NULL, body, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
-        return error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed));
-    service->runs = true;
-    return MPM_OK;
+    status = own_thread_start(&service->thread, body, NULL);
+    service->runs = !status;
+    return status;
 }
 
 static void put_into_lane(struct async_map *map)

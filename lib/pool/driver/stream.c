@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "forkserver/own_thread.h"
 #include "node/context.h"
 #include "pool/driver/map_run.h"
 #include "pool/driver/pool_state.h"
@@ -109,18 +110,6 @@ static struct mpm_stream *make_stream(struct mpm_pool *pool, const struct map_re
     return stream;
 }
 
-static int start_puller(struct mpm_stream *stream)
-{
-    sigset_t all, before;
-    int failed;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
-    failed = pthread_create(&stream->puller, NULL, stream_puller, stream);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? error_set(MPM_ESYSTEM, "cannot start a thread: %s", strerror(failed)) : MPM_OK;
-}
-
 static int check_stream(const char *call, const struct map_request *request, mpm_generator *generator,
                         const mpm_stream_options *options, mpm_stream *const *begun)
 {
@@ -148,7 +137,7 @@ static int begin_stream(const char *call, struct mpm_stream *stream, mpm_stream 
 
     if (!list_stream(stream))
         status = error_set(MPM_ESTATE, "%s: the pool is closing", call);
-    else if ((status = start_puller(stream)))
+    else if ((status = own_thread_start(&stream->puller, stream_puller, stream)))
         unlist_stream(stream);
     if (status)
         free_stream(stream);
