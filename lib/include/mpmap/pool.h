@@ -100,7 +100,7 @@ typedef struct mpm_pool_options {
     /** Items after which a worker is replaced by a new one; 0: any number. */
     size_t max_tasks_per_worker;
     /** Seconds after which an item that still runs is killed, with its worker: never earlier, and at most an eighth
-     * later or so. It is tried again, as often as max_attempts says. 0: any time. */
+     * later or so, without the time for which a job is suspended. It is tried again: see max_attempts. 0: any time. */
     double item_timeout_s;
     /** Bytes that an item may need. Its worker is looked at about every 20 ms, and killed if it has more memory of
      * its own than that, beside what it had after its initializer; so for that long an item may have more. What

@@ -448,6 +448,7 @@ static uint64_t setup_limit_ns(const struct pool_spec *spec)
     return spec->setup_timeout_s > 0 ? (uint64_t)(spec->setup_timeout_s * 1e9) : CLOCK_FOREVER;
 }
 
+/* By watch_clock.h. */
 static void watch_worker(struct node_pool *node_pool, uint32_t worker, uint64_t now_ns)
 {
     const struct pool_spec *spec = &node_pool->board->spec;
@@ -473,7 +474,7 @@ static void watch_worker(struct node_pool *node_pool, uint32_t worker, uint64_t 
 uint64_t node_pool_watch(struct node_pool *node_pool)
 {
     const struct pool_spec *spec = &node_pool->board->spec;
-    uint64_t now_ns, next_ns, limit_ns, pause_ns;
+    uint64_t now_ns, next_ns, limit_ns, pause_ns, counted_ns;
 
     if (!node_pool->watched)
         return CLOCK_FOREVER;
@@ -487,8 +488,9 @@ uint64_t node_pool_watch(struct node_pool *node_pool)
     pthread_mutex_lock(&node_pool->watch_mutex);
     now_ns = clock_now_ns();
     if (now_ns >= node_pool->next_watch_ns) {
+        counted_ns = watch_clock_look(&node_pool->watch_clock, now_ns, pause_ns);
         for (uint32_t i = 0; i < node_pool->board->worker_count; i++)
-            watch_worker(node_pool, i, now_ns);
+            watch_worker(node_pool, i, counted_ns);
         node_pool->next_watch_ns = now_ns + pause_ns;
     }
     next_ns = node_pool->next_watch_ns;

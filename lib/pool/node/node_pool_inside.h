@@ -8,12 +8,13 @@
 
 #include "pool/node/node_pool.h"
 #include "pool/node/short_plan.h"
+#include "pool/node/watch_clock.h"
 #include "pool/shared/board.h"
 
 /* What was last seen of a worker. */
 struct watched {
     uint64_t entered, item;
-    uint64_t since_ns;
+    uint64_t since_ns; /* by watch_clock.h */
 };
 
 struct node_pool {
@@ -22,8 +23,10 @@ struct node_pool {
     struct board *board;
     pthread_mutex_t kill_mutex; /* a kill order is written by one thread at a time */
     pthread_mutex_t watch_mutex;
-    struct watched *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as is the next */
+    struct watched
+        *watched; /* by worker; NULL if nobody has a time limit. Under the mutex, as are the next two */
     uint64_t next_watch_ns;
+    struct watch_clock watch_clock;
     struct node_pool_count *counts; /* by worker */
     pthread_mutex_t entry_mutex;    /* slots of the board are taken and left by one thread at a time */
     struct node_lease *first_waiting,
