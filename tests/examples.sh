@@ -150,6 +150,13 @@ wanted='Mean 499.995, standard deviation 288.675'
 example 16_reduce
 python_prints is_exactly 16_reduce
 
+wanted='1 squared: 1
+2 squared: 4
+3 squared: 9
+4 squared: 16'
+example 18_dictionary
+python_prints is_exactly 18_dictionary
+
 wanted='After 400 steps: top 93.196, middle 17.200, bottom 0.487'
 prints is_exactly "$bin/17_stencil"
 prints is_exactly mpirun -n 2 "$bin/17_stencil"
