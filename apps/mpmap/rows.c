@@ -10,7 +10,7 @@
 #include "support/command.h"
 #include "support/word.h"
 
-#define RIGHT "A:B, A:B:STEP, FILE.h5:/SET, or :/SET of the input's file"
+#define RIGHT "A:B, A:B:STEP (STEP at least 1), FILE.h5:/SET, or :/SET of the input's file"
 
 static bool is_range(const char *word)
 {
