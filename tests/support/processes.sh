@@ -66,10 +66,11 @@ one_is_gone()
     return 1
 }
 
-# vader_segment.* and, from version 5 on, sm_segment.* are files of Open MPI's own transport.
+# vader_segment.* and, from version 5 on, sm_segment.* are files of Open MPI's own transport, ucx_shm_posix_* of MPICH's: a
+# rank that is killed in MPI_Init leaves them.
 shared_files()
 {
-    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' ! -name 'sm_segment.*' | sort
+    find /dev/shm -mindepth 1 ! -name 'vader_segment.*' ! -name 'sm_segment.*' ! -name 'ucx_shm_posix_*' | sort
 }
 
 # A run that is started with MPMAP_TEST_MARK=$mark hands that on to whatever it starts, orphans included.
