@@ -8,20 +8,13 @@ set -uo pipefail
 
 kills=${3:-0}
 
-bin=$(realpath "${1:-${MPMAP_BIN:?says where the programs are}}")
-if [ ! -x "$bin/mpmap-photos" ]; then
-    echo "skipped, because mpmap-photos is not built"
-    exit 0
-fi
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/support/data_sets.sh"
+needs_program mpmap-photos
 if ! /usr/bin/python3 -c 'import h5py, numpy, PIL' 2>/dev/null; then
     echo "skipped, because python3 has no h5py, numpy or PIL"
     exit 0
 fi
-. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-. "$(dirname "${BASH_SOURCE[0]}")/support/processes.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
 
 # photos ARGUMENT…: sets $status.
 photos()

@@ -6,17 +6,10 @@
 # Last line: "N passed, N failed".
 set -uo pipefail
 
-bin=$(realpath "${1:-${MPMAP_BIN:?}}")
-tally=$bin/mpmap-tally
-if [ ! -x "$tally" ]; then
-    echo "skipped, because mpmap-tally was not built"
-    exit 0
-fi
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-. "$(dirname "${BASH_SOURCE[0]}")/support/processes.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$(dirname "${BASH_SOURCE[0]}")/support/data_sets.sh"
+needs_program mpmap-tally
+tally=$bin/mpmap-tally
 
 # tally COMMAND… -- ARGUMENT…: mpmap-tally behind the command; sets $status.
 tally()

@@ -6,16 +6,9 @@
 # Last line: "N passed, N failed".
 set -uo pipefail
 
-bin=$(realpath "${1:-${MPMAP_BIN:?}}")
-if [ ! -x "$bin/mpmap-tally" ]; then
-    echo "skipped, because mpmap-tally was not built"
-    exit 0
-fi
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$(dirname "${BASH_SOURCE[0]}")/support/data_sets.sh"
+needs_program mpmap-tally
 launcher=()
 tally()
 {

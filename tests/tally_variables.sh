@@ -9,10 +9,7 @@ source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/data_sets.sh"
 . "$source_folder/tests/support/mpirun.sh"
 . "$source_folder/tests/support/step_deaths.sh"
-if [ ! -x "$bin/mpmap-tally" ]; then
-    echo "skipped, because mpmap-tally was not built"
-    exit 0
-fi
+needs_program mpmap-tally
 needs_h5py
 kills=${3:-2}
 two_nodes=(env MPMAP_RANKS_PER_NODE=1 OMPI_MCA_btl=self,tcp mpirun -n 2)

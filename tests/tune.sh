@@ -5,20 +5,10 @@
 # or eats memory costs its candidate; kill -9 loses nothing that was recorded. Last line: "N passed, N failed".
 set -uo pipefail
 
-bin=$(realpath "${1:-${MPMAP_BIN:?}}")
-if [ ! -x "$bin/mpmap-tune" ]; then
-    echo "skipped, because mpmap-tune was not built"
-    exit 0
-fi
-if ! /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
-    echo "skipped, because python3 has no h5py"
-    exit 0
-fi
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$(dirname "${BASH_SOURCE[0]}")/support/data_sets.sh"
+needs_program mpmap-tune
+needs_h5py
 export TMPDIR=$work
 
 # tune COMMAND… -- ARGUMENT…: mpmap tune behind the command; sets $status.

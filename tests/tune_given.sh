@@ -5,15 +5,9 @@
 # value and what would be right, before anything is written. Last line: "N passed, N failed".
 set -uo pipefail
 
-bin=$(realpath "${1:-${MPMAP_BIN:?}}")
-if [ ! -x "$bin/mpmap-tune" ]; then
-    echo "skipped, because mpmap-tune was not built"
-    exit 0
-fi
-. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/support/data_sets.sh"
+needs_program mpmap-tune
 export TMPDIR=$work
 
 # tune ARGUMENT…: one candidate of C; sets $status.

@@ -49,21 +49,26 @@ void batch_bad(struct block_head *head, const struct bad_row *row, const char *t
     memcpy(place->sample, text, length);
 }
 
+/* A column of a batch. */
+struct cells {
+    uint32_t count;
+    const char **texts;
+    const uint32_t *lengths;
+    const struct number_form *form;
+    struct number *numbers;
+    uint8_t *kinds;
+};
+
 /* Those that are short; returns whether all are. */
-ALWAYS_INLINE bool read_short(struct batch *batch, uint32_t column, char point)
+ALWAYS_INLINE bool read_short(const struct cells cells, char point)
 {
-    const char **texts = batch_texts(batch, column);
-    const uint32_t *lengths = batch_lengths(batch, column);
-    struct number *numbers = batch->numbers + (size_t)column * BATCH;
-    uint8_t *kinds = batch->kinds + (size_t)column * BATCH;
-    const struct number_form *form = &batch->forms[column];
-    uint32_t count = batch->count;
     bool is_short = true;
 
-    for (uint32_t row = 0; row < count; row++) {
-        bool is = number_read_short(texts[row], lengths[row], form, point, &numbers[row].decimal);
+    for (uint32_t row = 0; row < cells.count; row++) {
+        bool is = number_read_short(cells.texts[row], cells.lengths[row], cells.form, point,
+                                    &cells.numbers[row].decimal);
 
-        kinds[row] = is ? NUMBER_DECIMAL : NUMBER_BAD;
+        cells.kinds[row] = is ? NUMBER_DECIMAL : NUMBER_BAD;
         is_short &= is;
     }
     return is_short;
@@ -72,19 +77,20 @@ ALWAYS_INLINE bool read_short(struct batch *batch, uint32_t column, char point)
 /* Returns whether one of them is bad. */
 static bool read_numbers(struct batch *batch, uint32_t column)
 {
-    const char **texts = batch_texts(batch, column);
-    const uint32_t *lengths = batch_lengths(batch, column);
-    struct number *numbers = batch->numbers + (size_t)column * BATCH;
-    uint8_t *kinds = batch->kinds + (size_t)column * BATCH;
-    const struct number_form *form = &batch->forms[column];
-    uint32_t count = batch->count;
+    const struct cells cells = {.count = batch->count,
+                                .texts = batch_texts(batch, column),
+                                .lengths = batch_lengths(batch, column),
+                                .form = &batch->forms[column],
+                                .numbers = batch->numbers + (size_t)column * BATCH,
+                                .kinds = batch->kinds + (size_t)column * BATCH};
     unsigned seen = 0;
-    bool is_short = form->point == '.' ? read_short(batch, column, '.') : read_short(batch, column, ',');
+    bool is_short = cells.form->point == '.' ? read_short(cells, '.') : read_short(cells, ',');
 
-    for (uint32_t row = 0; row < count && !is_short; row++) {
-        if (kinds[row] == NUMBER_BAD)
-            kinds[row] = (uint8_t)number_read_long(texts[row], lengths[row], form, &numbers[row]);
-        seen |= 1u << kinds[row];
+    for (uint32_t row = 0; row < cells.count && !is_short; row++) {
+        if (cells.kinds[row] == NUMBER_BAD)
+            cells.kinds[row] = (uint8_t)number_read_long(cells.texts[row], cells.lengths[row], cells.form,
+                                                         &cells.numbers[row]);
+        seen |= 1u << cells.kinds[row];
     }
     batch->is_decimal[column] = is_short || seen == 1u << NUMBER_DECIMAL;
     return seen & 1u << NUMBER_BAD;

@@ -2,7 +2,7 @@
 # What scripts that map small data sets have in common: the programs, a folder of their own, and data sets made of text.
 # A script sources this with its own arguments, folder of mpmap first, and ends with `report` (processes.sh). What a
 # program has printed goes to out and err in the folder: a check that fails shows both.
-bin=${1:-${MPMAP_BIN:?says where the programs are}}
+bin=$(realpath "${1:-${MPMAP_BIN:?says where the programs are}}")
 source_folder=${2:-${MPMAP_SOURCE:?says where the sources are}}
 plugins=${MPMAP_PLUGINS:-$bin/../plugins}
 test_plugins=$(dirname "$bin")/tests/plugins
@@ -10,6 +10,12 @@ test_plugins=$(dirname "$bin")/tests/plugins
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+
+# needs_program NAME: of those that are left out where their library is missing.
+needs_program()
+{
+    [ -x "$bin/$1" ] || { echo "skipped, because $1 was not built"; exit 0; }
+}
 
 # For scripts whose files are made by h5py, of the system's Python.
 needs_h5py()
