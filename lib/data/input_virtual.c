@@ -165,7 +165,7 @@ static void find_folder(struct mapped *mapped)
         !(slash = strrchr(mapped->folder, '/')))
         strcpy(mapped->folder, ".");
     else
-        *slash = '\0';
+        slash[slash == mapped->folder] = '\0';
 }
 
 static void look_at(hid_t dataset, unsigned depth, mpm_dataset_sources *sources)

@@ -2,7 +2,6 @@
 /* Beginning and ending streams: see stream_inside.h for what they are. */
 #include "pool/driver/stream.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
