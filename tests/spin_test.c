@@ -5,9 +5,12 @@
 #include "object/spin.h"
 #include "suite.h"
 
-#define WAKE_UP_NS 10000u /* longer than a short look, and shorter than a long one */
-#define QUICK_NS   300u
-#define WAITS      10000u
+#define WAKE_UP_NS     10000u /* longer than a short look, and shorter than a long one */
+#define FAR_WAKE_UP_NS 50000u /* on another CPU that slept */
+#define QUICK_NS       300u
+#define COPIES_NS      13000u
+#define LATE_NS        60000u
+#define WAITS          10000u
 
 /* A wait for something that comes after so long, of one who has just woken somebody, or not. How long it was looked for.
  */
@@ -53,15 +56,31 @@ static void what_comes_late_is_hardly_looked_for(void)
     CU_ASSERT(looked_ns / WAITS < 1000);
 }
 
-/* It is woken in less time than a long look takes, but works on for a while each time. */
+/* The other one is woken in less time than a long look takes, but works on for a while each time. */
 static void what_always_comes_a_little_late_is_mostly_slept_for(void)
 {
     struct object_wait wait = {.wanted = 0};
     uint64_t looked_ns = 0;
 
     for (unsigned i = 0; i < WAITS; i++)
-        looked_ns += wait_for(&wait, 2 * WAKE_UP_NS);
-    CU_ASSERT(looked_ns / WAITS < 2 * WAKE_UP_NS / 2);
+        looked_ns += wait_for(&wait, LATE_NS);
+    CU_ASSERT(looked_ns / WAITS < LATE_NS / 2);
+}
+
+/* Two that take turns and copy a long message each time, one of which has slept. */
+static void two_whose_work_is_shorter_than_a_wake_up_look_on_for_one_another(void)
+{
+    struct object_wait waits[2] = {{.wanted = 0}};
+    unsigned slept = 0;
+
+    for (unsigned i = 0; i < WAITS; i++) /* both have learnt to sleep */
+        wait_for(&waits[i % 2], 1000000);
+    for (unsigned i = 0, has_other_slept = 1; i < WAITS; i++) {
+        has_other_slept = has_slept(&waits[i % 2], COPIES_NS + (has_other_slept ? FAR_WAKE_UP_NS : 0));
+        if (i >= 400)
+            slept += has_other_slept;
+    }
+    CU_ASSERT_EQUAL(slept, 0);
 }
 
 static void one_miss_changes_nothing(void)
@@ -128,6 +147,8 @@ int main(void)
         {"what_comes_late_is_hardly_looked_for", what_comes_late_is_hardly_looked_for},
         {"what_always_comes_a_little_late_is_mostly_slept_for",
          what_always_comes_a_little_late_is_mostly_slept_for},
+        {"two_whose_work_is_shorter_than_a_wake_up_look_on_for_one_another",
+         two_whose_work_is_shorter_than_a_wake_up_look_on_for_one_another},
         {"one_miss_changes_nothing", one_miss_changes_nothing},
         {"two_that_have_slept_come_to_look_on_again", two_that_have_slept_come_to_look_on_again},
         {"one_that_is_late_once_makes_nobody_sleep_but_once",

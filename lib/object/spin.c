@@ -9,7 +9,7 @@
 #define MISSES       4u
 #define ASLEEP_WAITS 32u /* from one long look to the next; twice and four times that after backing off */
 #define LONG_LOOKS   32u /* the other side has a long look of its own within that many of its waits */
-#define MOST_BACKOFF 1u
+#define MOST_BACKOFF 2u
 #define REST_NS      50u /* of a processor's pauses, which take 10 ns on one and 50 on another */
 _Static_assert(MISSES + (ASLEEP_WAITS << MOST_BACKOFF) <= UINT8_MAX, "misses are counted in a byte");
 
@@ -43,16 +43,14 @@ uint64_t spin_time_ns(struct spin_hint hint, bool has_woken)
         return SPIN_LONG_NS;
     if (hint.misses >= MISSES)
         return 0;
-    return has_woken ? SPIN_LONG_NS : SPIN_SHORT_NS;
+    return has_woken ? SPIN_WAKE_NS : SPIN_SHORT_NS;
 }
 
 static struct spin_hint fall_asleep(struct spin_hint hint)
 {
-    bool has_tried = hint.long_looks != 0;
-
     hint.misses = MISSES;
     hint.long_looks = 0;
-    if (has_tried && hint.back_off < MOST_BACKOFF)
+    if (hint.back_off < MOST_BACKOFF)
         hint.back_off++;
     return hint;
 }
@@ -61,7 +59,7 @@ static struct spin_hint after_hit(struct spin_hint hint, uint64_t took_ns)
 {
     if (took_ns <= SPIN_SHORT_NS)
         return (struct spin_hint){.rests = hint.rests};
-    if (!hint.long_looks)
+    if (!hint.long_looks || took_ns <= SPIN_WAKE_NS)
         hint.long_looks = LONG_LOOKS;
     else if (!--hint.long_looks) {
         hint.long_looks = 1;

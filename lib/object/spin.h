@@ -6,18 +6,19 @@
  * same it looks no more: the other side does not run, or has long work to do.
  *
  * But two that take turns, and have slept once, would sleep ever after: each answers only when it has been woken, and
- * that takes longer than the other one looks. So now and then one wait looks on for longer than a wake-up. If that
- * finds something, the next ones look as long, until the other side has come to do so as well, and both find what they
- * wait for at once; or until they have tried often enough.
+ * that takes longer than the other one looks. So now and then one wait looks on for longer than the other one needs to
+ * be woken and to do its part. If that finds something, the next ones look as long, until the other side has come to do
+ * so as well, and both find what they wait for at once, or sooner than a wake-up would have taken; or until they have
+ * tried often enough. So two that copy a long message at each turn look on for one another.
  *
- *   SHORT --MISSES misses--> ASLEEP --every so many waits, one long look that finds--> LONG
- *     ^                        ^                                                         |
- *     |                        +----- LONG_LOOKS of them, or a miss ---------------------+
- *     +------------------------------ found within SHORT_NS ------------------------------+
+ *   SHORT --MISSES misses--> ASLEEP --every so many waits, one long look that finds--> LONG --+
+ *     ^                        ^                                                       | ^    | found within WAKE_NS
+ *     |                        +-- LONG_LOOKS of them that took longer, or a miss -----+ +----+
+ *     +------------------------------ found within SHORT_NS ---------------------------+
  *
  * Whoever has just woken another thread waits most likely for what that one does next, which takes a wake-up at least:
  * a short look is in vain then, and where the kernel has put the other one on this CPU it even keeps it from running.
- * So in SHORT it looks on for LONG_NS, which keeps one that was held up for once from making both sleep in turn, and
+ * So in SHORT it looks on for WAKE_NS, which keeps one that was held up for once from making both sleep in turn, and
  * in ASLEEP not at all.
  *
  * Waits that may find many things at once, as those of a queue for messages, look on for SHORT_NS in ASLEEP, too, where
@@ -33,8 +34,9 @@
 
 #include "object/object.h"
 
-#define SPIN_SHORT_NS 5000u
-#define SPIN_LONG_NS  30000u
+#define SPIN_SHORT_NS 5000u   /* of a wake-up on the same CPU */
+#define SPIN_WAKE_NS  30000u  /* of one on another CPU */
+#define SPIN_LONG_NS  100000u /* of one, and what is done then */
 
 /* What the word of an object_wait says; all 0 at first. */
 struct spin_hint {
@@ -42,11 +44,11 @@ struct spin_hint {
     uint8_t
         misses; /* waits in a row that have ended asleep; from SPIN_MISSES on ASLEEP, and counted from there */
     uint8_t long_looks; /* that are left; 0: not LONG */
-    uint8_t back_off;   /* how often LONG has led to nothing: ASLEEP is longer then */
+    uint8_t back_off;   /* how often a long look has led to nothing: ASLEEP is longer then */
 };
 
 struct spin_hint spin_hint_of(const struct object_wait *wait);
-/* How long the next wait looks on: 0, SPIN_SHORT_NS or SPIN_LONG_NS. `has_woken`: who waits has just woken somebody. */
+/* How long the next wait looks on: 0 or one of the times above. `has_woken`: who waits has just woken somebody. */
 uint64_t spin_time_ns(struct spin_hint hint, bool has_woken);
 /* It has found what it waited for after so long, or has not. Stored only if that changes the hint, whose line the
  * others have, too. `hint`: as it was before the wait, but for its rests. */
