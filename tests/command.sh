@@ -503,7 +503,7 @@ figures_are 10 simulate --nodes 10 --slots 4
 # Under a launcher everything is said once.
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
 figures_are 52 step --seconds 0.001
-figures_are 23 wire --seconds 0.001 # no line has so many rounds that more than its median is told
+figures_are 24 wire --seconds 0.001 # no line has so many rounds that more than its median is told
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 run mpirun -n 2 "$mpmap" mpa

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <mpmap.h>
@@ -34,9 +35,11 @@
 #define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
 #define MOST_ROUNDS     ((size_t)2000)
 #define TURNS           ((size_t)500) /* at a condition, */
-#define TURN_FIGURES    2u    /* of which the median is given, and what all but one in a hundred take */
-#define IDLE_PARTS      33    /* it has nothing to do for so many times the length of a repetition: 10 s */
-#define IDLE_AIM        0.005 /* what a rank may cost then, in CPUs */
+#define TURN_FIGURES    2u /* of which the median is given, and what all but one in a hundred take */
+#define IDLE_PARTS      33 /* it has nothing to do for so many times the length of a repetition: 10 s */
+#define LOOK_PARTS      11 /* of a bare rank that sleeps and looks, likewise */
+#define LOOK_SLEEP_NS   100000000L /* as long as a rank sleeps in a long silence */
+#define IDLE_AIM        0.005      /* what a rank may cost then, in CPUs */
 
 static const char help[] =
     "usage: mpirun -n 2 mpmap-wire [--json] [--seconds S]\n"
@@ -115,9 +118,10 @@ static double best_message_rate(double seconds)
 static const size_t sizes[] = {8, 4096, 65536, (size_t)4 << 20, (size_t)64 << 20};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
-/* Of bare MPI, one way. The first half by ranks that spin. */
+/* Of bare MPI, one way. The first half by ranks that spin. And the CPU of a look after a sleep. */
 static struct {
     double us[2 * SIZES][PERCENTILES];
+    double look_s;
 } bare;
 
 /* What one rank does until there is a message. */
@@ -162,6 +166,28 @@ static void go_bare_rounds(int rank, char *bytes, size_t size, bool naps, size_t
     }
 }
 
+static double cpu_now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Mostly what it costs to run again after a sleep: what it needs is in no cache then. */
+static double measure_look(double seconds)
+{
+    unsigned long looks = 1 + (unsigned long)(LOOK_PARTS * seconds / (1e-9 * LOOK_SLEEP_NS));
+    double cpu_s = cpu_now_s();
+    int is_there;
+
+    for (unsigned long i = 0; i < looks; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_SLEEP_NS}, NULL);
+        MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &is_there, MPI_STATUS_IGNORE);
+    }
+    return (cpu_now_s() - cpu_s) / (double)looks;
+}
+
 /* Both ranks. */
 static void measure_bare(int rank, double seconds)
 {
@@ -182,6 +208,8 @@ static void measure_bare(int rank, double seconds)
     }
     prctl(PR_SET_TIMERSLACK, 0); /* as it was */
     free(bytes);
+    MPI_Barrier(MPI_COMM_WORLD);
+    bare.look_s = measure_look(seconds);
 }
 
 static const char *make_name(const char *carrier, size_t size, const char *percentile)
@@ -443,27 +471,32 @@ static int measure_map(double seconds, double message_rate, struct bench_figure 
     return status;
 }
 
-static double cpu_now_s(void)
+static double sleeps_of_process(void)
 {
-    struct timespec now;
+    struct rusage usage;
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_nvcsw;
 }
 
-static struct bench_figure measure_idle(double seconds)
+static void measure_idle(double seconds, struct bench_figure *figures)
 {
-    double begun_s = bench_now_s(), cpu_s = cpu_now_s(), idle_s = IDLE_PARTS * seconds;
+    double begun_s = bench_now_s(), cpu_s = cpu_now_s(), sleeps = sleeps_of_process(),
+           idle_s = IDLE_PARTS * seconds, took_s;
 
     nanosleep(&(struct timespec){.tv_sec = (time_t)idle_s, .tv_nsec = (long)(fmod(idle_s, 1) * 1e9)}, NULL);
-    return (struct bench_figure){"CPU of a rank that has nothing to do",
-                                 (cpu_now_s() - cpu_s) / (bench_now_s() - begun_s), "", IDLE_AIM, "the aim"};
+    took_s = bench_now_s() - begun_s;
+    figures[0] = (struct bench_figure){"CPU of a rank that has nothing to do", (cpu_now_s() - cpu_s) / took_s,
+                                       "", IDLE_AIM, "the aim"};
+    figures[1] = (struct bench_figure){"the same, beside a bare rank", figures[0].value, "",
+                                       bare.look_s * (sleeps_of_process() - sleeps) / took_s,
+                                       "as many bare looks at MPI"};
 }
 
 /* In main. */
 static int run(double seconds, double rate, bool json)
 {
-    struct bench_figure figures[3 + (2 * SIZES + 1) * PERCENTILES + TURN_FIGURES + SIZES];
+    struct bench_figure figures[4 + (2 * SIZES + 1) * PERCENTILES + TURN_FIGURES + SIZES];
     size_t count = 2;
     int exit_status;
 
@@ -471,8 +504,10 @@ static int run(double seconds, double rate, bool json)
         exit_status = failure("both ranks are on one node: set MPMAP_RANKS_PER_NODE=1");
     else if (!(exit_status = measure_map(seconds, rate, figures)) && measure_lines(seconds, figures, &count))
         exit_status = mpm_report_error();
-    if (!exit_status)
-        figures[count++] = measure_idle(seconds);
+    if (!exit_status) {
+        measure_idle(seconds, figures + count);
+        count += 2;
+    }
     if (!exit_status)
         bench_print(figures, count, json);
     if (mpm_finalize() && !exit_status)
