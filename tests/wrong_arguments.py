@@ -18,7 +18,7 @@ HANDLES = ("process connection queue lock rlock semaphore condition event barrie
 
 # A right argument, by type: what stands in `struct fixture` of the test, or a constant.
 RIGHT = {
-    "size_t": "4", "unsigned": "0", "int": "0", "int64_t": "0", "double": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
+    "size_t": "4", "unsigned": "0", "int": "0", "int64_t": "0", "double": "0", "double timeout_s": "0", "uint64_t *": "(void *)scratch", "size_t *": "(void *)scratch",
     "mpm_task *": "task", "mpm_target *": "target", "mpm_generator *": "generator", "mpm_predicate *": "predicate", "mpm_dataset_tell *": "tell",
     "mpm_type": "MPM_I32", "enum mpm_pipe_direction": "MPM_DUPLEX", "enum mpm_log_level": "MPM_LOG_ERROR",
     "enum mpm_shutdown": "MPM_FINISH",
@@ -35,6 +35,7 @@ WRONG = {
     "int": [("huge", "INT_MAX", False), ("small", "INT_MIN", False)],
     "int64_t": [("huge", "INT64_MAX", False), ("small", "INT64_MIN", False)],
     "double": [("nan", "NAN", False), ("negative", "-1.0", False), ("minus infinity", "-INFINITY", False)],
+    "double timeout_s": [("nan", "NAN", True), ("negative", "-1.0", False), ("minus infinity", "-INFINITY", False)],
     "mpm_type": [("none", "(mpm_type)0", False), ("odd", "(mpm_type)999", False)],
     "enum mpm_pipe_direction": [("odd", "(enum mpm_pipe_direction)77", True)],
     "enum mpm_log_level": [("odd", "(enum mpm_log_level)77", True)],
@@ -62,7 +63,8 @@ def parameters(text):
     for one in " ".join(text.split()).split(","):
         one = one.strip()
         if one != "void":
-            types.append(one if one == "..." else re.sub(r"\s*(\w+)$", "", one).replace("**", " **").replace("  ", " "))
+            whole = one in ("...", "double timeout_s")  # a time limit is not any number: NaN is an error
+            types.append(one if whole else re.sub(r"\s*(\w+)$", "", one).replace("**", " **").replace("  ", " "))
     return types
 
 

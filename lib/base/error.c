@@ -106,6 +106,12 @@ int error_check_memory(const char *call, const char *what, const void *memory, u
     return MPM_OK;
 }
 
+int error_refuse_timeout(double timeout_s)
+{
+    return error_set(MPM_EINVAL, "the timeout is %g: it must be a number of seconds, or MPM_FOREVER",
+                     timeout_s);
+}
+
 void error_leave_report(void)
 {
     is_reported_elsewhere = true;

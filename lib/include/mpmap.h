@@ -8,7 +8,8 @@
  *   untouched when the call fails. Yes or no is an output, a `bool`, but for mpm_draining() and
  *   mpm_survives_node_loss(), which cannot fail.
  * - Options are structs whose zero is the default; NULL is all defaults.
- * - Times are seconds (`double`), sizes are bytes (`size_t`).
+ * - Times are seconds (`double`), sizes are bytes (`size_t`). A time limit that is not a number (NaN) is MPM_EINVAL,
+ *   also where the call would not have to wait. A negative one is 0.
  * - No function prints, but for mpm_report_error(), mpm_progress_line() and what mpm_log_to_stderr() has chosen.
  *   None ends the process, but for mpm_exit(), and mpm_init() in ranks other than main's. */
 #ifndef MPMAP_H

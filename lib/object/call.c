@@ -456,7 +456,7 @@ double call_time_left_s(double timeout_s, uint64_t deadline_ns)
 {
     uint64_t now_ns = clock_now_ns();
 
-    if (deadline_ns == CLOCK_FOREVER || timeout_s <= 0)
+    if (deadline_ns == CLOCK_FOREVER || !(timeout_s > 0))
         return timeout_s;
     return deadline_ns > now_ns ? (double)(deadline_ns - now_ns) * 1e-9 : 1e-9;
 }
@@ -497,7 +497,9 @@ int invoke_remote(const mpm_handle *handle, struct invocation *invocation, doubl
 
     if (context_topology()->node_count && handle->kind != kind)
         return object_is_not(handle, kind);
-    return (status = thread_token_ensure()) ? status : call_run(handle, invocation, timeout_s);
+    if ((status = error_check_timeout(timeout_s)) || (status = thread_token_ensure()))
+        return status;
+    return call_run(handle, invocation, timeout_s);
 }
 
 /* In the fork server. */

@@ -75,8 +75,8 @@ unsigned call_caller(void);
  * MPM_ENOMEM: the home knows nothing of the call if this node's arena has no room for what goes, or for what there is
  * room for to come. Any process but couriers. */
 int call_run(const mpm_handle *handle, struct invocation *invocation, double timeout_s);
-/* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. 0 if that was 0, and
- * never 0 if it was not. */
+/* Of an operation that takes several of them: what is left of timeout_s until `deadline_ns`. timeout_s itself if that
+ * is not above 0, and above 0 if it was. */
 double call_time_left_s(double timeout_s, uint64_t deadline_ns);
 /* When a caller waits no longer for a reply with `size` bytes that go to and fro, by clock.h. */
 uint64_t call_give_up_ns(double timeout_s, size_t size);

@@ -19,6 +19,7 @@
 #include "mpmap/handle.h"
 #include "mpmap/status.h"
 
+#include "base/error.h"
 #include "object/object.h"
 #include "object/thread_ref.h"
 #include "object/fairness.h"
@@ -203,7 +204,8 @@ static inline int invoke_local(const mpm_handle *handle, struct invocation *invo
     struct object *object;
     int status;
 
-    if ((status = method_find(invocation->method, handle, &object)))
+    if ((status = error_check_timeout(timeout_s)) ||
+        (status = method_find(invocation->method, handle, &object)))
         return status;
     status = invocation->method->try(object, handle, invocation);
     return status == CALL_MUST_WAIT ? invoke_wait(object, handle, invocation, timeout_s) : status;

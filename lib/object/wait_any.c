@@ -348,7 +348,7 @@ int mpm_wait_any(const mpm_handle *handles, size_t count, double timeout_s, size
     size_t found = 0;
     int status;
 
-    if ((status = check(handles, count, ready, ready_count)))
+    if ((status = error_check_timeout(timeout_s)) || (status = check(handles, count, ready, ready_count)))
         return status;
     context_enter();
     if (!(status = prepare(&waiting)))

@@ -350,8 +350,10 @@ int mpm_condition_wait_for(mpm_condition condition, mpm_predicate *predicate, vo
                            double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s), now_ns;
-    int status;
+    int status = error_check_timeout(timeout_s);
 
+    if (status)
+        return status;
     if (!predicate)
         return error_set(MPM_EINVAL, "mpm_condition_wait_for: the predicate is NULL");
     /* Wakes nobody, but fails as a wait would: for a wrong handle, or without the lock. */

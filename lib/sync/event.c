@@ -17,6 +17,8 @@
  * event was cleared at once. A wait from another node asks for that number first.
  *
  * An event has a state (state.c), too, which says nothing: by it the event ends, as locks do. */
+#include <math.h>
+
 #include "mpmap/sync.h"
 
 #include "base/clock.h"
@@ -269,5 +271,5 @@ int mpm_event_wait(mpm_event event, double timeout_s)
 {
     uint64_t word = look_at_once(&event.handle);
 
-    return word & IS_SET ? MPM_OK : wait_slowly(event, word, timeout_s);
+    return word & IS_SET && !isnan(timeout_s) ? MPM_OK : wait_slowly(event, word, timeout_s);
 }

@@ -8,6 +8,7 @@
 #include "sync/lock.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "mpmap/sync.h"
 
@@ -334,7 +335,7 @@ int lock_of_lock(mpm_lock plain, mpm_handle *lock)
 
 int lock_acquire_of_condition(const mpm_handle *lock, double timeout_s)
 {
-    return quick_acquire(lock) ? MPM_OK : acquire_slowly(*lock, timeout_s);
+    return !isnan(timeout_s) && quick_acquire(lock) ? MPM_OK : acquire_slowly(*lock, timeout_s);
 }
 
 int lock_release_of_condition(const mpm_handle *lock)
@@ -371,7 +372,7 @@ static __attribute__((noinline)) int release_lock_slowly(mpm_lock lock)
 /* An rlock's handle is found nowhere in the quick way: of its place there is no object record. */
 int mpm_lock_acquire(mpm_lock lock, double timeout_s)
 {
-    return quick_acquire(&lock.handle) ? MPM_OK : acquire_lock_slowly(lock, timeout_s);
+    return !isnan(timeout_s) && quick_acquire(&lock.handle) ? MPM_OK : acquire_lock_slowly(lock, timeout_s);
 }
 
 int mpm_lock_release(mpm_lock lock)
@@ -457,7 +458,7 @@ int mpm_rlock_acquire(mpm_rlock lock, double timeout_s)
 {
     mpm_handle plain = unmarked(lock);
 
-    return quick_acquire(&plain) ? MPM_OK : acquire_rlock_slowly(lock, timeout_s);
+    return !isnan(timeout_s) && quick_acquire(&plain) ? MPM_OK : acquire_rlock_slowly(lock, timeout_s);
 }
 
 int mpm_rlock_release(mpm_rlock lock)

@@ -16,6 +16,7 @@
  *
  * Getters and putters of other nodes have turns (object/fairness.h), one side each. What was done past them is counted
  * behind the commit; who stands back has done nothing, and rings the doorbell so that the courier comes at once. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -765,7 +766,7 @@ int mpm_queue_destroy(mpm_queue queue)
 
 int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s)
 {
-    if ((message || !size) && put_at_once(&queue.handle, message, size))
+    if ((message || !size) && !isnan(timeout_s) && put_at_once(&queue.handle, message, size))
         return MPM_OK;
     if (size && !message)
         return error_set(MPM_EINVAL, "mpm_queue_put: the message is NULL, but its size is %zu bytes", size);
@@ -787,7 +788,8 @@ int mpm_queue_put_many(mpm_queue queue, const void *messages, size_t size, size_
 
     if (put)
         *put = 0;
-    if ((status = error_check_memory("mpm_queue_put_many", "messages", messages, count, size)))
+    if ((status = error_check_timeout(timeout_s)) ||
+        (status = error_check_memory("mpm_queue_put_many", "messages", messages, count, size)))
         return status;
     if (!count)
         status = look_at(&queue.handle, &look);
@@ -825,7 +827,7 @@ int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room,
 
     if (room && !message)
         return error_set(MPM_EINVAL, "mpm_queue_get: the buffer is NULL, but its size is %zu bytes", room);
-    if (get_at_once(&queue.handle, message, room, size ? size : &unused))
+    if (!isnan(timeout_s) && get_at_once(&queue.handle, message, room, size ? size : &unused))
         return MPM_OK;
     return get_slowly(&queue.handle, timeout_s, message, room, size);
 }
@@ -843,7 +845,8 @@ int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeou
     struct look_out look;
     int status;
 
-    if ((status = error_check_memory("mpm_queue_get_many", "messages", messages, count, size)))
+    if ((status = error_check_timeout(timeout_s)) ||
+        (status = error_check_memory("mpm_queue_get_many", "messages", messages, count, size)))
         return status;
     if (!count)
         status = look_at(&queue.handle, &look);

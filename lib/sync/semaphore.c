@@ -3,6 +3,7 @@
  * know nothing of. Of a state they use `value`: free permits; `limit`: the most that there may be; and the line of
  * those who wait. Changed as state.c says. Nobody owns a permit: those of the dead are gone. */
 #include <limits.h>
+#include <math.h>
 
 #include "mpmap/sync.h"
 
@@ -121,7 +122,9 @@ static __attribute__((noinline)) int acquire_slowly(mpm_semaphore semaphore, dou
 
 int mpm_semaphore_acquire(mpm_semaphore semaphore, double timeout_s)
 {
-    return quick_acquire_permit(&semaphore.handle) ? MPM_OK : acquire_slowly(semaphore, timeout_s);
+    return !isnan(timeout_s) && quick_acquire_permit(&semaphore.handle)
+               ? MPM_OK
+               : acquire_slowly(semaphore, timeout_s);
 }
 
 static __attribute__((noinline)) int release_slowly(mpm_semaphore semaphore)

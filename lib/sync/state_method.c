@@ -118,6 +118,8 @@ int state_invoke(const mpm_handle *handle, const struct method *method, const st
     struct state_request asked;
     uint64_t seen = 0;
 
+    if (error_check_timeout(timeout_s))
+        return MPM_EINVAL;
     if (!object && !context_topology()->node_count)
         return context_no_run(NULL);
     asked.number = request ? request->number : 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Opening and closing pools: which rank gets how many workers, and waiting until they are there.
  */
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -590,8 +589,8 @@ int mpm_pool_join(mpm_pool *pool, double timeout_s)
 
     if (!pool)
         return error_set(MPM_EINVAL, "mpm_pool_join: the pool is NULL");
-    if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "mpm_pool_join: the timeout must be a number");
+    if ((status = error_check_timeout(timeout_s)))
+        return status;
     context_enter();
     if (!(status = check_end("mpm_pool_join", pool)))
         status = join_pool(pool, timeout_s);

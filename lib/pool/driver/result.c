@@ -4,7 +4,6 @@
  * under the result's mutex, under which it also becomes ready: until then its pool is there. */
 #include "mpmap/result.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -209,12 +208,10 @@ static int wait_by(wait_how *wait, mpm_result *result, double timeout_s)
     uint64_t deadline_ns;
     int status;
 
-    if ((status = check_result("mpm_result_wait", result)))
+    if ((status = check_result("mpm_result_wait", result)) || (status = error_check_timeout(timeout_s)))
         return status;
     if (atomic_load(&result->is_ready))
         return MPM_OK;
-    if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "the timeout is %g: it must be a number of seconds", timeout_s);
     deadline_ns = call_deadline_ns(timeout_s);
     for (bool in_time = timeout_s > 0;;) {
         uint32_t seen = eventcount_prepare(&result->word);

@@ -8,7 +8,6 @@
  * loads. */
 #include "pool/driver/result_wait.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -186,9 +185,8 @@ static int check(mpm_result *const *results, size_t count, double timeout_s, con
     if (count > SIZE_MAX / sizeof *results)
         return error_set(MPM_EINVAL, "mpm_result_wait_any: %zu results are more than any memory can hold",
                          count);
-    if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "mpm_result_wait_any: the timeout is %g: it must be a number of seconds",
-                         timeout_s);
+    if ((status = error_check_timeout(timeout_s)))
+        return status;
     for (size_t i = 0; i < count; i++)
         wanted += results[i] != NULL;
     return wanted ? MPM_OK

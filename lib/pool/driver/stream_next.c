@@ -247,11 +247,8 @@ static __attribute__((noinline)) int next_slowly(mpm_stream *stream, double time
     if (!stream || (!result && stream->result_size))
         return error_set(MPM_EINVAL, "mpm_stream_next: the %s is NULL",
                          stream ? "pointer for the result" : "stream");
-    if ((status = context_check_somebody("mpm_stream_next")))
+    if ((status = context_check_somebody("mpm_stream_next")) || (status = error_check_timeout(timeout_s)))
         return status;
-    if (isnan(timeout_s))
-        return error_set(MPM_EINVAL, "mpm_stream_next: the timeout is %g: it must be a number of seconds",
-                         timeout_s);
     return take_next(stream, result, index, timeout_s);
 }
 
