@@ -16,6 +16,7 @@
 #include "object/object.h"
 #include "support/everywhere.h"
 #include "support/gate.h"
+#include "support/node.h"
 #include "support/predicate.h"
 #include "support/rank.h"
 #include "support/shared_file.h"
@@ -531,6 +532,66 @@ static void what_is_given_too_late_is_given_back(void)
     everywhere_assert();
 }
 
+/* The bytes of a long call leave out of a block of the arena. If the caller is killed meanwhile its call is cancelled, but
+ * the block is nobody else's until they have left: another caller would write into what is on its way. */
+
+static int make_queue_and_stay(const void *args, size_t size)
+{
+    (void)args, (void)size;
+    EXPECT(!mpm_queue_create(NULL, &shared->things.queue) && !mpm_event_create(&shared->things.set));
+    atomic_store(&shared->rank_pid, rank_of_caller());
+    atomic_store(&shared->is_made, 1);
+    EXPECT(gate_reached(&shared->may_end, 1));
+    return everywhere_end();
+}
+
+static int put_long(const void *args, size_t size)
+{
+    (void)args, (void)size;
+    (void)!mpm_queue_put(shared->things.queue, long_message, LONG_SIZE, MPM_FOREVER);
+    return 1; /* it is killed in there */
+}
+
+/* A call that is late: the courier has taken before it what was there to be taken. */
+static void pass_courier(void)
+{
+    expect_late(mpm_event_wait(shared->things.set, 0), MPM_ETIMEDOUT, FAR, 0);
+}
+
+/* Returns when it waits for the reply, and its call is with the courier. */
+static void await_leaving(mpm_process process, size_t used)
+{
+    uint64_t until_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+    int pid = 0;
+
+    EXPECT(!mpm_process_pid(process, &pid));
+    while ((node_bytes_in_use() < used || !process_sleeps(pid)) && clock_now_ns() < until_ns)
+        sched_yield();
+    pass_courier();
+}
+
+static void what_leaves_keeps_its_memory_though_who_sends_it_is_killed(void)
+{
+    mpm_process maker, sender;
+    size_t used;
+
+    begin_scene();
+    maker = start_on(FAR, make_queue_and_stay, NULL, 0);
+    EXPECT(gate_reached(&shared->is_made, 1));
+    EXPECT(rank_stop(shared->rank_pid));
+    used = node_bytes_in_use() + LONG_SIZE / 2;
+    sender = start_on(0, put_long, NULL, 0);
+    await_leaving(sender, used);
+    EXPECT(!mpm_process_kill(sender));
+    expect_end(sender, -SIGKILL);
+    pass_courier();
+    EXPECT(node_bytes_in_use() >= used);
+    rank_go_on(shared->rank_pid);
+    let_all_end(&maker, 1);
+    EXPECT(node_bytes_fall_below(used));
+    everywhere_assert();
+}
+
 #define TEST(name)  \
     {               \
 #name, name \
@@ -541,6 +602,7 @@ int main(int argc, char **argv)
     static const struct suite_test tests[] = {
         TEST(a_stopped_node_holds_up_nobody_beyond_its_limit),
         TEST(what_is_given_too_late_is_given_back),
+        TEST(what_leaves_keeps_its_memory_though_who_sends_it_is_killed),
     };
     int status;
 

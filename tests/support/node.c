@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "node.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include <mpmap.h>
@@ -19,6 +20,23 @@ size_t node_blocks_in_use(void)
 
     arena_usage(context_arena(), &usage);
     return usage.used_blocks;
+}
+
+size_t node_bytes_in_use(void)
+{
+    struct arena_usage usage;
+
+    arena_usage(context_arena(), &usage);
+    return usage.used;
+}
+
+bool node_bytes_fall_below(size_t bytes)
+{
+    uint64_t until_ns = clock_now_ns() + PATIENCE_NS;
+
+    while (node_bytes_in_use() >= bytes && clock_now_ns() < until_ns)
+        sched_yield();
+    return node_bytes_in_use() < bytes;
 }
 
 unsigned node_workers(void)

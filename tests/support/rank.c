@@ -46,3 +46,11 @@ void rank_go_on(int pid)
 {
     kill(pid, SIGCONT);
 }
+
+bool process_sleeps(int pid)
+{
+    char state = 0;
+    int parent;
+
+    return look(pid, &state, &parent) && state == 'S';
+}

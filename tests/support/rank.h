@@ -11,5 +11,7 @@ int rank_of_caller(void);
 /* Returns when it is stopped; false if it cannot be. */
 bool rank_stop(int pid);
 void rank_go_on(int pid);
+/* Whether a process, any one, waits for something. */
+bool process_sleeps(int pid);
 
 #endif
