@@ -104,4 +104,22 @@ check "one that is no HDF5 file" says "1 of 1, which read as the fill value: "
 /usr/bin/python3 -c "import h5py; h5py.File('away.h5', 'w')['d'] = [7.] * 5"
 map v.h5:/away away.out
 check "an absolute one is looked for beside the file" eval 'says_nothing && is away.out "(r == 7).all()"'
+
+# look_in_root OPTION…: with a root folder of its own, which has besides what the machine's has of folders and links.
+look_in_root()
+{
+    unshare -m bash -c 'root=$1 && cd / || exit
+        for entry in *; do
+            if [ -L "$entry" ]; then cp -P "$entry" "$root"; continue; fi
+            [ ! -d "$entry" ] || { mkdir -p "$root/$entry" && mount --rbind "/$entry" "$root/$entry"; } || exit
+        done
+        exec chroot "$root" sh -c "cd /usr && exec \"\$@\"" "${@:2}"' sh "$PWD/root" sh "$bin/mpmap" look "$@"
+}
+mkdir root && cp -r [vw].h5 sub elsewhere/sub root
+what="those of a file in the root folder are looked for there"
+if look_in_root /w.h5 >out 2>err; then
+    check "$what" eval 'look_in_root /v.h5 >out; grep -q "virtual of 4" out && ! grep -q "missing:.*sub" out'
+else
+    skip "$what" "$(cat err)"
+fi
 report
