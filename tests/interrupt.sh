@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Ctrl-C, which is SIGINT to the whole foreground group, and SIGTERM to main, in the middle of each call of a pool:
 # the run ends, with all its processes and its launcher, and leaves nothing in /dev/shm. How soon is said (doc/failures.md has
-# it of a quiet machine), and has no bound here but one against hanging.
+# it of a quiet machine), and has no bound here but one against hanging. The end of a run, whatever it is, is no SIGHUP for
+# a script that has no terminal and in which something is stopped.
 bin=${1:-$MPMAP_BIN}
 program=$(dirname "$bin")/tests/interrupted
 work=$(mktemp -d)
@@ -47,4 +48,34 @@ for call in map wait apply imap blobs close terminate; do
         check_end "$call, '$launch', main terminated"
     done
 done
+
+# in_script COMMAND…: without a terminal, beside a process that is stopped. Its process group has no parent but those that a
+# run has elsewhere.
+in_script()
+{
+    : >"$work/out"
+    MPMAP_TEST_MARK=$mark setsid bash -c 'sleep 1000 &
+        kill -STOP $!
+        "$@"
+        while pgrep -s 0 "^mpmap-" >/dev/null; do :; done
+        echo "the script goes on"
+        kill -KILL $!' - "$@" >"$work/out" 2>"$work/err" &
+    started=$!
+}
+goes_on()
+{
+    wait_for 60 none_left "$started"
+    pkill -KILL -s "$started" sleep # the one that is stopped
+    grep -q "^the script goes on$" "$work/out"
+}
+
+what="a script with something that is stopped"
+keep_books
+in_script "$bin/examples/04_pool"
+check "$what: it goes on after a run" goes_on
+in_script env --default-signal=INT "$program" map
+wait_for 60 is_running || echo "the run does not start"
+kill -KILL $(named interrupted $(tree "$started"))
+check "$what: it goes on after a run whose main was killed" goes_on
+check "$what: nothing is left" wait_for 60 nothing_is_left
 report

@@ -109,7 +109,12 @@ void child_setup_take_signals(bool is_users)
 
 /* A launcher, or a shell, kills a rank together with its process group. The fork server is to outlive that for a
  * moment, as it ends what has left the group or changed its user; all else stays in the rank's group, for the
- * terminal's signals. */
+ * terminal's signals.
+ *
+ * So the group has members whose parent is in another group of the session, and where it has no others, as in a
+ * script without a terminal, it becomes an orphan when the last of them ends. If anything in it is stopped then, the
+ * kernel sends SIGHUP to all of it (setpgid(2)): the script, and whatever else that has started. So each leaves the
+ * group before it ends by itself, or is killed at the end of the run (offspring.c). */
 static pid_t group_of_rank;
 
 void child_setup_note_group(void)
@@ -151,6 +156,7 @@ static void leave_now(int code, void *unused)
 {
     (void)unused;
     fflush(NULL);
+    (void)!setpgid(0, getppid()); /* the fork server's, or none if that has ended */
     _exit(code);
 }
 

@@ -67,14 +67,13 @@
 #include "shm/index_set.h"
 #include "shm/kill_point.h"
 
-#define FIRST_PAUSE_NS   10000000u   /* before a fork that has failed is tried again */
-#define LONGEST_PAUSE_NS 1000000000u /* each pause is twice the last one, and this at most */
-#define CALM_NS          (4 * (uint64_t)LONGEST_PAUSE_NS) /* what has been forked by then has started */
-#define GIVEN_SOON_NS    50000u                           /* after a spare was rung for */
-#define MAX_PID          (1 << 22)                        /* the kernel's own bound */
-#define DEATHS_A_LOOK    64
-#define FEW_PROCESSES    64u /* whose list is read at each death */
-#define PAUSE_TO_LOOK    20u /* between two looks at the list of more, and the length of a look */
+#define FIRST_PAUSE_NS 10000000u /* before a fork that has failed is tried again */
+#define CALM_NS        (4 * (uint64_t)FORKSERVER_LONGEST_PAUSE_NS) /* what has been forked by then has started */
+#define GIVEN_SOON_NS  50000u                                      /* after a spare was rung for */
+#define MAX_PID        (1 << 22)                                   /* the kernel's own bound */
+#define DEATHS_A_LOOK  64
+#define FEW_PROCESSES  64u /* whose list is read at each death */
+#define PAUSE_TO_LOOK  20u /* between two looks at the list of more, and the length of a look */
 
 /* The fork server itself: its own memory, not the arena's. */
 
@@ -286,8 +285,8 @@ static void wait_for_next_try(const struct process_record *process)
     if (self.try_again_ns != CLOCK_FOREVER)
         return;
     self.pause_ns = self.pause_ns ? self.pause_ns * 2 : FIRST_PAUSE_NS;
-    if (self.pause_ns > LONGEST_PAUSE_NS)
-        self.pause_ns = LONGEST_PAUSE_NS;
+    if (self.pause_ns > FORKSERVER_LONGEST_PAUSE_NS)
+        self.pause_ns = FORKSERVER_LONGEST_PAUSE_NS;
     self.try_again_ns = clock_now_ns() + self.pause_ns;
 }
 
@@ -648,10 +647,10 @@ static int see_it_end(pid_t pid)
 static void end_own(void)
 {
     if (self.spare)
-        kill(self.spare, SIGKILL);
+        (void)offspring_kill(self.spare);
     for (uint32_t number = 0; number < self.processes_seen; number++) {
         if (self.own->pid_of[number])
-            kill(self.own->pid_of[number], SIGKILL);
+            (void)offspring_kill(self.own->pid_of[number]);
     }
     if (self.spare)
         see_it_end(self.spare);

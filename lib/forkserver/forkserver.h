@@ -37,6 +37,9 @@
 #include "shm/arena.h"
 #include "shm/eventcount.h"
 
+/* What could not be forked is tried again: each pause is twice the last one, and this at most. */
+#define FORKSERVER_LONGEST_PAUSE_NS 1000000000u
+
 enum process_state {
     PROCESS_FREE,     /* the record is nobody's */
     PROCESS_RESERVED, /* somebody is filling it in */

@@ -119,15 +119,22 @@ void offspring_kill_orphans(bool (*is_alive)(pid_t process))
     visit_children(kill_orphan);
 }
 
+/* Out of its group first: see child_setup.c. What has called exec must stay there. */
+int offspring_kill(pid_t child)
+{
+    (void)!setpgid(child, getpgrp());
+    return kill(child, SIGKILL);
+}
+
 static void kill_child(pid_t child)
 {
-    kill(child, SIGKILL);
+    (void)offspring_kill(child);
 }
 
 /* The caller's own child: its pid is no other's. */
 static void end_child(pid_t child)
 {
-    if (kill(child, SIGKILL))
+    if (offspring_kill(child))
         return;
     has_killed = true;
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)

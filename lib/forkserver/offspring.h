@@ -22,6 +22,8 @@ void offspring_mark(void);
 /* Kills the children of the calling process, which has one thread, that descend from a process for which `is_alive` is
  * false. Does not wait. */
 void offspring_kill_orphans(bool (*is_alive)(pid_t process));
+/* Kills a child of the calling process. As kill(). From signal handlers, too. */
+int offspring_kill(pid_t child);
 /* Kills, and waits for, children of any thread of the calling process that descend from any marked process, unless that
  * is the caller itself; and what these leave. */
 void offspring_end_marked(void);
