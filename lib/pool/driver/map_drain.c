@@ -45,13 +45,15 @@ static uint64_t due_ns(const struct map *map)
     return drain->time_s > 0 ? time_of_map_ns(map, drain->time_s - needed_s) : CLOCK_FOREVER;
 }
 
-static uint64_t drain_end_ns(const struct map *map, bool is_due)
+/* What is left of the grace, by watch_clock.h: a job that was suspended goes on with as much as it had. */
+static uint64_t grace_left_ns(const struct map *map)
 {
-    double grace_end_s = clock_now_s() + map->request.drain.grace_s;
-    uint64_t end = end_ns(map),
-             grace_end = grace_end_s < 1e10 ? (uint64_t)(grace_end_s * 1e9) : CLOCK_FOREVER;
+    double limit_s = fmin(map->request.drain.grace_s, 1e10);
+    uint64_t limit_ns = (uint64_t)(limit_s * 1e9), had_ns = map->drain_clock.counted_ns;
 
-    return is_due || end < grace_end ? end : grace_end;
+    if (map->drain_is_due)
+        return CLOCK_FOREVER; /* it is the end that counts */
+    return had_ns < limit_ns ? limit_ns - had_ns : 0;
 }
 
 int map_drain_look(struct map *map)
@@ -59,6 +61,8 @@ int map_drain_look(struct map *map)
     bool is_due;
     int status;
 
+    if (map->is_draining)
+        watch_clock_look(&map->drain_clock, clock_now_ns(), LOOK_AGAIN_NS);
     if (!drains(map) || map->is_draining)
         return MPM_OK;
     is_due = clock_now_ns() >= due_ns(map);
@@ -67,7 +71,8 @@ int map_drain_look(struct map *map)
     if ((status = lease_drain(map->table, clock_now_s())))
         return status;
     map->is_draining = true;
-    map->drain_end_ns = drain_end_ns(map, is_due);
+    map->drain_is_due = is_due;
+    watch_clock_look(&map->drain_clock, clock_now_ns(), LOOK_AGAIN_NS);
     map->next_progress_ns = 0;
     mpm_drain();
     return MPM_OK;
@@ -76,7 +81,7 @@ int map_drain_look(struct map *map)
 bool map_is_drained(const struct map *map)
 {
     return map->is_draining && !lease_all_done(map->table) &&
-           (lease_is_drained(map->table) || clock_now_ns() >= map->drain_end_ns);
+           (lease_is_drained(map->table) || !grace_left_ns(map) || clock_now_ns() >= end_ns(map));
 }
 
 int map_say_drained(const struct map *map)
@@ -90,13 +95,14 @@ int map_say_drained(const struct map *map)
 
 uint64_t map_drain_next_look_ns(const struct map *map)
 {
-    uint64_t due, again_ns;
+    uint64_t next_ns, left_ns;
 
     if (!drains(map))
         return CLOCK_FOREVER;
-    if (map->is_draining)
-        return map->drain_end_ns;
-    due = due_ns(map);
-    again_ns = clock_now_ns() + LOOK_AGAIN_NS;
-    return due < CLOCK_FOREVER && again_ns < due ? again_ns : due;
+    next_ns = map->is_draining ? end_ns(map) : due_ns(map);
+    left_ns = map->is_draining ? grace_left_ns(map) : CLOCK_FOREVER;
+    if (next_ns == CLOCK_FOREVER && left_ns == CLOCK_FOREVER)
+        return CLOCK_FOREVER;
+    left_ns = clock_now_ns() + (left_ns < LOOK_AGAIN_NS ? left_ns : LOOK_AGAIN_NS);
+    return left_ns < next_ns ? left_ns : next_ns;
 }

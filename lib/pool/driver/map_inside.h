@@ -9,6 +9,7 @@
 #include "pool/driver/map.h"
 #include "pool/driver/node_link.h"
 #include "pool/driver/pool_state.h"
+#include "pool/node/watch_clock.h"
 #include "pool/shared/job_spec.h"
 
 enum map_stage { MAP_RUNS, MAP_CLOSES, MAP_HAS_ENDED };
@@ -61,8 +62,9 @@ struct map {
     uint64_t blobs_done, blob_bytes; /* results of any length that have come, and their bytes */
     double start_s;
     uint64_t next_progress_ns;
-    bool is_draining;      /* nothing is granted any more */
-    uint64_t drain_end_ns; /* then: by when what runs has ended, or is killed; by clock.h */
+    bool is_draining;               /* nothing is granted any more */
+    bool drain_is_due;              /* then: since the end of its time is near */
+    struct watch_clock drain_clock; /* what it has had of the grace */
 };
 
 /* Makes the job, the order of items and the lease table of a map that begins. */

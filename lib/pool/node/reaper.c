@@ -14,6 +14,7 @@
 #include "base/thread_role.h"
 #include "forkserver/forkserver.h"
 #include "node/context.h"
+#include "pool/node/lack.h"
 #include "pool/shared/board.h"
 #include "shm/kill_point.h"
 
@@ -237,20 +238,9 @@ static void tell_end(const struct board *board, const struct worker_record *reco
 /* Whether the pool has been without any worker on this node for as long as it may be. */
 static bool is_given_up(struct board *board, int fork_errno)
 {
-    uint64_t last_ns = 0;
-
     if (atomic_load(&board->lack))
         return true;
-    for (uint32_t i = 0; i < board->worker_count; i++) {
-        uint64_t since_ns = atomic_load(&board->worker[i].lacking_since_ns);
-
-        if (atomic_load(&board->worker[i].state) == WORKER_GONE)
-            continue;
-        if (!since_ns)
-            return false;
-        last_ns = since_ns > last_ns ? since_ns : last_ns;
-    }
-    if (clock_now_ns() < last_ns + board->spec.worker_timeout_s * UINT64_C(1000000000))
+    if (!lack_has_lasted(board, board->spec.worker_timeout_s * UINT64_C(1000000000)))
         return false;
     atomic_store(&board->lack, fork_errno);
     return true;
@@ -263,8 +253,7 @@ static enum process_fate worker_lacks(struct board *board, struct worker_record 
     bool is_over = !record->was_ready;
     uint32_t none = 0;
 
-    if (!atomic_load(&record->lacking_since_ns))
-        atomic_store(&record->lacking_since_ns, clock_now_ns());
+    lack_look(record, clock_now_ns());
     KILL_POINT();
     if (is_over && forkserver_is_self() && !atomic_load(&board->closing))
         atomic_compare_exchange_strong(&board->failed, &none, process->argument_index + 1);

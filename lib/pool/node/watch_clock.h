@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The time that counts for the limits of items, initializers and finalizers. For pool/node/node_pool_inside.h.
+/* The time that counts for the limits of items, initializers and finalizers, for the grace of a drain, and for pools
+ * without workers. For pool/node/ and pool/driver/map_inside.h.
  *
  * Whoever watches workers looks at them again and again. What has passed between two looks counts, but no more than
  * WATCH_LATE_NS beyond the pause that was meant: a look that comes later than that was kept from coming by what has kept

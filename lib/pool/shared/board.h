@@ -47,8 +47,8 @@
  * records free, when it frees the board: so nobody takes one for another pool's.
  *
  * A lack. Where another worker for a record cannot be forked now, or was killed as it started, as for want of memory,
- * its fork server stores `lacking_since_ns`, unless it stands there since the last one that was ready, then LACKING,
- * and rings the doorbell, each time that it has tried (forkserver.c says when). The pool goes on with the workers that
+ * its fork server counts in `lacking_ns` how long that has been so since the last one that was ready (lack.h), stores
+ * LACKING, and rings the doorbell, each time that it has tried (forkserver.c says when). The pool goes on with those that
  * there are. A fork server that finds all workers lacking or GONE, and the last of them so for `worker_timeout_s`,
  * stores `lack`: from then on nobody is forked for the board, and each fork server stores GONE for its own, so the
  * board is without workers. A record whose workers have never been ready does not wait: the pool cannot be opened. Who
@@ -188,8 +188,9 @@ struct worker_record {
         cpu;            /* the worker's: where it looks on, or works after that; NO_CPU: it sleeps. A hint */
     uint32_t was_ready; /* the worker's: workers of this record have begun their work */
     _Atomic uint64_t
-        lacking_since_ns;     /* the fork server's, when one cannot be had; the worker's, as it is ready: 0 */
-    _Atomic uint64_t linking; /* the worker's, and the fork server's when it has died: see failure_text.h */
+        lacking_ns; /* the fork server's, while none can be had; the worker's, as it is ready: 0 */
+    uint64_t lacking_looked_ns; /* the fork server's: when it has counted that last */
+    _Atomic uint64_t linking;   /* the worker's, and the fork server's when it has died: see failure_text.h */
     /* The worker's; the fork server clears it: the item that a batch makes ready, and 1 more, before it begins it, such
      * as by reading it; 0: none. No limit counts, but a death is its. */
     _Atomic uint64_t made_ready;

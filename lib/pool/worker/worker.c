@@ -378,7 +378,7 @@ int worker_main(struct process_record *process)
     worker_self.record->early_deaths = 0;
     worker_self.record->was_ready = 1;
     note_memory();
-    atomic_store(&worker_self.record->lacking_since_ns, 0);
+    atomic_store(&worker_self.record->lacking_ns, 0);
     KILL_POINT();
     atomic_store(&worker_self.record->state, WORKER_READY);
     KILL_POINT();
