@@ -502,10 +502,19 @@ figures_are 10 simulate --nodes 10 --slots 4
 
 # Under a launcher everything is said once.
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-figures_are 52 step --seconds 0.001
+figures_are 68 step --seconds 0.001
+figures_are 16 step --two-nodes --seconds 0.001
+run "$mpmap" bench step --two-nodes --launcher no-such-launcher
+check "steps over two nodes that nobody can start are status 1" status_is 1
+check "it is told that they are left out" err_has 'mpmap: no steps come from two ranks by "no-such-launcher": skipping those over two nodes'
 figures_are 24 wire --seconds 0.001 # no line has so many rounds that more than its median is told
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
+for bench in step wire; do
+    run mpirun -n 2 "$mpmap" bench $bench --json
+    check "two ranks start no further ones for bench $bench" json_is "j == []"
+    check "two ranks tell that bench $bench is skipped" test "$(grep -c "bench $bench starts its own ranks, and is skipped under a launcher" "$folder/err")" -eq 1
+done
 run mpirun -n 2 "$mpmap" mpa
 check "two ranks exit with the status of a usage error" status_is 2
 check "two ranks tell one error" test "$(grep -c "unknown command 'mpa'" "$folder/err")" -eq 1

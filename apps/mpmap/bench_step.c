@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap bench step: what one step of an iterative program costs, from the call of a map to its return, beside the same
  * loop by OpenMP, whose threads look on or sleep, and by ranks of MPI with a barrier. Those are runs of mpmap-step,
- * which stands beside this program; they take turns with ours. */
-#include <libgen.h>
+ * which stands beside this program; they take turns with ours. Steps over two nodes are a run of it altogether. */
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <mpmap.h>
 
@@ -17,23 +15,29 @@
 #include "bench_sleepy.h"
 #include "step_work.h"
 #include "support/command.h"
+#include "two_ranks.h"
 
 #define DEFAULT_SECONDS 0.03
 #define KINDS           (STEP_KINDS + 1) /* with the stencil */
-#define MOST_FIGURES    (3 * KINDS + 2)
+#define MOST_FIGURES    (3 * KINDS + 2 + 2 * NODE_STEP_KINDS)
 
 static const char help[] =
-    "usage: mpmap bench step [--json] [--seconds S] [--workers N] [--launcher COMMAND]\n"
+    "usage: mpmap bench step [--json] [--seconds S] [--workers N] [--two-nodes]\n"
+    "                        [--launcher COMMAND]\n"
     "\n"
     "How long one step of an iterative program takes: a map of 1, 2, 16 or 1024 items that are\n"
     "empty, or take 1 us, 10 us or 1 ms, again and again; a stencil; and a map of one item\n"
     "whose worker sleeps. Beside OpenMP's parallel for, whose threads look on\n"
     "(OMP_WAIT_POLICY=active) or sleep (passive), ranks of MPI with a barrier, and a futex\n"
-    "ping-pong. Times: a ratio of 1 is as fast as the limit, and less is faster.\n"
+    "ping-pong. Then steps over two nodes with a worker each, beside MPI_Scatterv and\n"
+    "MPI_Gatherv between two ranks that spin, or nap between two looks as ours do: on this\n"
+    "machine, with TCP between them, or where the launcher puts them.\n"
+    "Times: a ratio of 1 is as fast as the limit, and less is faster.\n"
     "\n"
     "  --seconds S         length of each of the 7 repetitions of a kind of step (0.03)\n"
     "  --workers N         workers of the pool, threads, and ranks (one a slot)\n"
-    "  --launcher COMMAND  starts N ranks of mpmap-step (mpirun -n N)\n"
+    "  --two-nodes         steps over two nodes only\n"
+    "  --launcher COMMAND  starts N ranks of mpmap-step (mpirun -n N), or two for --two-nodes\n"
     "  --json              prints a JSON array\n"
     "  --help              prints this\n";
 
@@ -136,7 +140,7 @@ static int time_ours(struct bench_step *bench, int repetition)
 
     for (size_t kind = 0; !status && kind < STEP_KINDS; kind++)
         status = time_kind(bench, kind, repetition);
-    return status || mpm_node_count() > 1 ? status : time_stencil(bench, repetition);
+    return status ? status : time_stencil(bench, repetition);
 }
 
 /* Theirs. */
@@ -150,18 +154,6 @@ static bool read_rates(FILE *pipe, struct steps *steps, int repetition)
         kind++;
     steps->kinds = kind;
     return kind >= STEP_KINDS;
-}
-
-/* As a shell knows it. */
-static bool find_own_folder(char *folder, size_t size)
-{
-    char own[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-
-    if (length < 0)
-        return false;
-    own[length] = 0;
-    return (size_t)snprintf(folder, size, "%s", dirname(own)) < size;
 }
 
 static void time_peer(struct bench_step *bench, enum peer peer, int repetition)
@@ -186,12 +178,11 @@ static void time_peer(struct bench_step *bench, enum peer peer, int repetition)
     pclose(pipe);
 }
 
-/* All of them in turn. Within a launcher's ranks there cannot be another one's. */
+/* All of them in turn. */
 static int time_all(struct bench_step *bench)
 {
     int status = 0;
 
-    bench->peers[MPI].is_missing = mpm_rank_count() > 1;
     for (int repetition = 0; !status && repetition < BENCH_REPETITIONS; repetition++) {
         status = time_ours(bench, repetition);
         for (enum peer peer = 0; !status && peer < PEERS; peer++)
@@ -226,6 +217,45 @@ static int measure_sleepy(struct bench_figure figures[2])
     return status;
 }
 
+/* Over two nodes. */
+
+static bool read_node_steps(FILE *pipe, double step_s[NODE_STEP_KINDS][NODE_STEP_WAYS])
+{
+    for (size_t kind = 0; kind < NODE_STEP_KINDS; kind++)
+        if (fscanf(pipe, "%lf %lf %lf", &step_s[kind][0], &step_s[kind][1], &step_s[kind][2]) != 3)
+            return false;
+    return true;
+}
+
+/* False if there is no such thing, which is told. */
+static bool measure_nodes(const struct bench_step *bench, const char *launcher, struct bench_figure *figures)
+{
+    static const char *const limits[] = {"MPI scatter and gather, ranks spin",
+                                         "MPI scatter and gather, ranks nap"};
+    double step_s[NODE_STEP_KINDS][NODE_STEP_WAYS];
+    char folder[PATH_MAX], command[2 * PATH_MAX];
+    FILE *pipe = NULL;
+    bool is_read = false;
+
+    set_two_ranks();
+    if (find_own_folder(folder, sizeof folder) &&
+        (size_t)snprintf(command, sizeof command, "%s '%s/mpmap-step' nodes 2 %g %g", launcher, folder,
+                         bench->seconds, bench->round_s) < sizeof command &&
+        (pipe = popen(command, "r"))) {
+        is_read = read_node_steps(pipe, step_s);
+        pclose(pipe);
+    }
+    if (!is_read)
+        failure("no steps come from two ranks by \"%s\": skipping those over two nodes", launcher);
+    for (size_t i = 0; is_read && i < 2 * NODE_STEP_KINDS; i++) {
+        size_t kind = i % NODE_STEP_KINDS, limit = i / NODE_STEP_KINDS;
+
+        figures[i] = (struct bench_figure){node_step_kinds[kind].name, step_s[kind][0], "s",
+                                           step_s[kind][1 + limit], limits[limit]};
+    }
+    return is_read;
+}
+
 /* The whole. */
 
 static void add_figures(const struct bench_step *bench, struct bench_figure *figures, size_t *count)
@@ -235,9 +265,7 @@ static void add_figures(const struct bench_step *bench, struct bench_figure *fig
 
         if (steps->is_missing)
             fprintf(stderr, "mpmap: mpmap-step has printed nothing: skipping \"%s\"\n", peer_names[peer]);
-        for (size_t kind = 0;
-             !steps->is_missing && kind < steps->kinds && (kind < STEP_KINDS || mpm_node_count() == 1);
-             kind++)
+        for (size_t kind = 0; !steps->is_missing && kind < steps->kinds; kind++)
             figures[(*count)++] = (struct bench_figure){
                 kind < STEP_KINDS ? step_kinds[kind].name : STENCIL_NAME,
                 bench_median(bench->ours.step_s[kind], BENCH_REPETITIONS), "s",
@@ -279,29 +307,48 @@ static int measure(struct bench_step *bench, struct bench_figure *figures, size_
     return status;
 }
 
+/* The exit status. */
+static int measure_all(struct bench_step *bench, bool two_nodes, struct bench_figure *figures, size_t *count)
+{
+    char launcher[64];
+    bool has_nodes;
+
+    snprintf(launcher, sizeof launcher, "mpirun -n %u", bench->workers);
+    bench->round_s = step_time_round();
+    if (!two_nodes) {
+        if (!bench->launcher)
+            bench->launcher = launcher;
+        if (measure(bench, figures, count))
+            return mpm_report_error();
+    }
+    has_nodes = measure_nodes(bench, two_nodes && bench->launcher ? bench->launcher : TWO_RANKS_LAUNCHER,
+                              figures + *count);
+    *count += has_nodes ? 2 * NODE_STEP_KINDS : 0;
+    return two_nodes && !has_nodes ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int bench_step(int argc, char **argv)
 {
     static struct bench_step bench = {.seconds = DEFAULT_SECONDS};
     static struct bench_figure figures[MOST_FIGURES];
-    char launcher[64];
     size_t workers = mpm_slot_count(), count = 0;
-    bool json = false;
+    bool json = false, two_nodes = false;
     struct option options[] = {{"--json", OPTION_FLAG, &json, 0},
                                {"--seconds", OPTION_SECONDS, &bench.seconds, 60},
                                {"--workers", OPTION_COUNT, &workers, 1024},
+                               {"--two-nodes", OPTION_FLAG, &two_nodes, 0},
                                {"--launcher", OPTION_TEXT, &bench.launcher, 0}};
-    struct command command = {.name = "bench step", .help = help, .options = options, .option_count = 4};
+    struct command command = {.name = "bench step", .help = help, .options = options, .option_count = 5};
     int exit_status;
 
     if (!command_parse(&command, argc, argv, &exit_status))
         return exit_status;
     bench.workers = (unsigned)workers;
-    snprintf(launcher, sizeof launcher, "mpirun -n %u", bench.workers);
-    if (!bench.launcher)
-        bench.launcher = launcher;
-    bench.round_s = step_time_round();
-    if (measure(&bench, figures, &count))
-        return mpm_report_error();
-    bench_print(figures, count, json);
-    return 0;
+    if (mpm_rank_count() > 1)
+        fputs("mpmap: bench step starts its own ranks, and is skipped under a launcher\n", stderr);
+    else
+        exit_status = measure_all(&bench, two_nodes, figures, &count);
+    if (!exit_status)
+        bench_print(figures, count, json);
+    return exit_status;
 }

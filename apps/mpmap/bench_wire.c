@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap bench wire: runs mpmap-wire, which stands beside this program, with two ranks as two nodes that have
  * TCP between them. */
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <mpmap.h>
 
 #include "bench.h"
 #include "support/command.h"
+#include "two_ranks.h"
 
 #define NOT_FOUND 127 /* what a shell says of a command that is not there */
 
@@ -32,42 +30,27 @@ static const char help[] =
     "  --json              prints a JSON array\n"
     "  --help              prints this\n";
 
-/* For Open MPI on one machine; what the user has set stays. */
-static void set_environment(void)
-{
-    setenv("MPMAP_RANKS_PER_NODE", "1", 0);
-    setenv("OMPI_MCA_btl", "tcp,self", 0);
-    setenv("OMPI_MCA_pml", "ob1", 0);
-    setenv("OMPI_MCA_reachable", "weighted", 0); /* the other one finds no way to the same machine */
-    setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
-    setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
-    setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0); /* from version 5 on */
-    setenv("PRTE_MCA_hwloc_default_binding_policy", "none", 0);
-}
-
 /* mpmap-wire's exit status. */
 static int run_wire(const char *launcher, double seconds, bool json)
 {
-    char own[PATH_MAX], command[PATH_MAX + 256];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    char folder[PATH_MAX], command[PATH_MAX + 256];
     int status;
 
-    if (length < 0)
-        return failure("cannot find mpmap-wire: /proc/self/exe cannot be read");
-    own[length] = 0;
-    status = snprintf(command, sizeof command, "%s '%s/mpmap-wire' --seconds %g%s", launcher, dirname(own),
-                      seconds, json ? " --json" : "");
+    if (!find_own_folder(folder, sizeof folder))
+        return EXIT_FAILURE;
+    status = snprintf(command, sizeof command, "%s '%s/mpmap-wire' --seconds %g%s", launcher, folder, seconds,
+                      json ? " --json" : "");
     if (status < 0 || (size_t)status >= sizeof command)
         return usage_error("bench wire", "the launcher \"%s\" is too long", launcher);
     fflush(stdout);
-    set_environment();
+    set_two_ranks();
     status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
 int bench_wire(int argc, char **argv)
 {
-    const char *launcher = "mpirun -n 2";
+    const char *launcher = TWO_RANKS_LAUNCHER;
     double seconds = 0.3;
     bool json = false;
     struct option options[] = {{"--json", OPTION_FLAG, &json, 0},

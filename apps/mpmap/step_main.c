@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mpmap-step: how long a step takes by OpenMP, or by MPI, for mpmap bench step. How threads of OpenMP wait is said by
- * their environment as they are loaded, and ranks of MPI look on all the time: so both are programs of their own, which
- * take turns with ours. It prints the seconds of a step of each kind, and of the stencil by OpenMP. */
+/* mpmap-step: how long a step takes by OpenMP, by MPI, or over two nodes, for mpmap bench step. How threads of OpenMP
+ * wait is said by their environment as they are loaded, and ranks of MPI look on all the time: so both are programs of
+ * their own, which take turns with ours. It prints the seconds of a step of each kind, and of the stencil by OpenMP. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "step_nodes.h"
 #include "step_work.h"
 
 struct measured {
@@ -123,13 +124,15 @@ int main(int argc, char **argv)
     double seconds, round_s;
     unsigned workers;
 
-    if (argc != 5 || (strcmp(argv[1], "openmp") && strcmp(argv[1], "mpi"))) {
-        fputs("usage: mpmap-step openmp|mpi WORKERS SECONDS SECONDS-OF-A-ROUND\n", stderr);
+    if (argc != 5 || (strcmp(argv[1], "openmp") && strcmp(argv[1], "mpi") && strcmp(argv[1], "nodes"))) {
+        fputs("usage: mpmap-step openmp|mpi|nodes WORKERS SECONDS SECONDS-OF-A-ROUND\n", stderr);
         return 2;
     }
     workers = (unsigned)strtoul(argv[2], NULL, 10);
     seconds = strtod(argv[3], NULL);
     round_s = strtod(argv[4], NULL);
+    if (!strcmp(argv[1], "nodes"))
+        return step_nodes(argc, argv, seconds, round_s);
     if (!strcmp(argv[1], "openmp"))
         measure_threads(workers, seconds, round_s, &measured);
     else if (measure_ranks(workers, seconds, round_s, &measured))

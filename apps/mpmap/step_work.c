@@ -19,6 +19,13 @@ const struct step_kind step_kinds[STEP_KINDS] = {
     {1024, 0, "width 1024, empty"},  {1024, 1e-6, "width 1024, 1 us"}, {1024, 1e-5, "width 1024, 10 us"},
     {1024, 1e-3, "width 1024, 1 ms"}};
 
+const struct step_kind node_step_kinds[NODE_STEP_KINDS] = {
+    {1, 0, "two nodes: width 1, empty"},       {2, 0, "two nodes: width 2, empty"},
+    {2, 1e-3, "two nodes: width 2, 1 ms"},     {16, 0, "two nodes: width 16, empty"},
+    {16, 1e-5, "two nodes: width 16, 10 us"},  {16, 1e-3, "two nodes: width 16, 1 ms"},
+    {1024, 0, "two nodes: width 1024, empty"}, {1024, 1e-5, "two nodes: width 1024, 10 us"},
+};
+
 /* The compiler may neither shorten the chain nor know what comes out. */
 __attribute__((noinline)) void step_work(unsigned rounds)
 {

@@ -18,6 +18,12 @@ struct step_kind {
 
 extern const struct step_kind step_kinds[STEP_KINDS];
 
+/* Over two nodes: by a map, by ranks of MPI that spin, and by ranks that nap. */
+#define NODE_STEP_KINDS 8
+#define NODE_STEP_WAYS  3
+
+extern const struct step_kind node_step_kinds[NODE_STEP_KINDS];
+
 /* An item: a chain of so many dependent multiplications and additions. */
 void step_work(unsigned rounds);
 double step_time_round(void);

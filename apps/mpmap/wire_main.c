@@ -19,6 +19,7 @@
 #include <mpmap.h>
 
 #include "bench.h"
+#include "naps.h"
 #include "pingpong.h"
 #include "support/command.h"
 
@@ -28,9 +29,6 @@
 #define MOST_ITEMS      ((size_t)1 << 26)
 #define DEFAULT_SECONDS 0.3
 #define SLEEP_NS        100000
-#define LOOK_S          20e-6 /* a rank that naps looks on for so long first, */
-#define NAP_NS          50000 /* and naps for so long between two looks then, as the library's own ranks do */
-#define SLACK_NS        1000  /* and no longer */
 #define FEW_ROUNDS      ((size_t)3)
 #define MANY_ROUNDS     ((size_t)100) /* that more than a median is taken of */
 #define MOST_ROUNDS     ((size_t)2000)
@@ -130,10 +128,8 @@ static void await_message(bool naps)
     double start_s = bench_now_s();
     int is_there = 0;
 
-    while (naps && (MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &is_there, MPI_STATUS_IGNORE), !is_there)) {
-        if (bench_now_s() - start_s > LOOK_S)
-            nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
-    }
+    while (naps && (MPI_Iprobe(MPI_ANY_SOURCE, 1, MPI_COMM_WORLD, &is_there, MPI_STATUS_IGNORE), !is_there))
+        nap_if_late(start_s);
 }
 
 static void go_bare_round(int rank, char *bytes, size_t size, bool naps)
