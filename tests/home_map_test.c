@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Maps that are done at home, and those that go over nodes, told apart by the messages that main posts about them. A
- * map is cut off for others when it has lasted for some milliseconds, so nothing is said of the messages of one that
+/* Maps that are done at home, and those that go over nodes, told apart by the messages that main posts about them; and
+ * how often a node's courier was told to nap for short times only, which its workers see as well. A map is cut off for others when it has lasted for some milliseconds, so nothing is said of the messages of one that
  * has. */
 #include <CUnit/CUnit.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <mpmap.h>
@@ -19,8 +20,10 @@
 #define PATIENCE_S 60.0
 #define ITEMS      16u
 #define LONG_NS    2000000u
+#define MANY_ITEMS 5000u /* too many for a step */
 
 static _Atomic unsigned long posted;
+static _Atomic unsigned long *lively; /* of this node: its workers have it, too */
 
 /* In main; workers post nothing. */
 static void note(uint32_t kind)
@@ -44,6 +47,15 @@ int __wrap_courier_post_one(unsigned node, uint32_t kind, const void *bytes, siz
 {
     note(kind);
     return __real_courier_post_one(node, kind, bytes, size);
+}
+
+void __real_courier_be_lively(void);
+void __wrap_courier_be_lively(void);
+
+void __wrap_courier_be_lively(void)
+{
+    atomic_fetch_add(lively, 1);
+    __real_courier_be_lively();
 }
 
 /* What the items do. */
@@ -211,9 +223,57 @@ static void failures_at_home_and_elsewhere_are_one_list(void)
     mpm_pool_close(pool);
 }
 
+/* How lively its node's courier is. Each node has some of the items. */
+static int tell_liveliness(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    (void)item;
+    nanosleep(&(struct timespec){.tv_nsec = LONG_NS / 20}, NULL);
+    ((unsigned long *)result)[0] = mpm_node_id();
+    ((unsigned long *)result)[1] = atomic_load(lively);
+    return 0;
+}
+
+/* Of those on other nodes: how many there were, and how many had a courier that was lively. */
+static void count_elsewhere(mpm_pool *pool, size_t count, size_t *elsewhere, size_t *are_lively)
+{
+    static unsigned long results[MANY_ITEMS][2];
+
+    *elsewhere = *are_lively = 0;
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, tell_liveliness, NULL, count, 0, sizeof *results, NULL, results),
+                          MPM_OK);
+    for (size_t i = 0; i < count; i++) {
+        *elsewhere += results[i][0] > 0;
+        *are_lively += results[i][0] > 0 && results[i][1] > 0;
+    }
+}
+
+/* The first test: nothing has made a courier lively before. A map of few items may be one of many steps. */
+static void couriers_nap_little_for_small_maps_over_nodes_and_for_no_others(void)
+{
+    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
+    mpm_pool *pool = open_pool(1);
+    size_t elsewhere, are_lively;
+
+    do {
+        count_elsewhere(pool, MANY_ITEMS, &elsewhere, &are_lively);
+        CU_ASSERT(!are_lively && !atomic_load(lively));
+        CU_ASSERT_FATAL(clock_now_ns() < end_ns);
+    } while (!elsewhere);
+    do {
+        count_elsewhere(pool, ITEMS, &elsewhere, &are_lively);
+        CU_ASSERT_EQUAL(are_lively, elsewhere);
+        CU_ASSERT_FATAL(clock_now_ns() < end_ns);
+    } while (!elsewhere);
+    CU_ASSERT(atomic_load(lively) > 0);
+    mpm_pool_close(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
+        {"couriers_nap_little_for_small_maps_over_nodes_and_for_no_others",
+         couriers_nap_little_for_small_maps_over_nodes_and_for_no_others},
         {"items_that_have_a_worker_each_at_home_stay_there",
          items_that_have_a_worker_each_at_home_stay_there},
         {"many_items_stay_at_home_if_they_are_known_to_be_short",
@@ -224,6 +284,9 @@ int main(int argc, char **argv)
     };
     int failed;
 
+    lively = mmap(NULL, sizeof *lively, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (lively == MAP_FAILED)
+        return 1;
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("home_map", tests, sizeof tests / sizeof *tests);

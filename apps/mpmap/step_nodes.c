@@ -18,10 +18,11 @@
 #include "step_work.h"
 #include "support/command.h"
 
-#define RANKS       2
-#define MOST_WIDTH  1024
-#define FIRST_STEPS 4ul /* which say how many take the time of a repetition, and what such a map takes */
-#define MOST_STEPS  10000ul
+#define RANKS      2
+#define MOST_WIDTH 1024
+#define FIRST_STEPS \
+    3ul /* what such a map takes is learned from them; as many more say how many fill a repetition */
+#define MOST_STEPS 10000ul
 
 enum way { BY_MAP, BY_RANKS_THAT_SPIN, BY_RANKS_THAT_NAP };
 
@@ -122,11 +123,11 @@ static unsigned long count_steps(const struct node_step *step, double seconds, d
 
 static int time_steps(const struct node_step *step, double seconds, double *took_s)
 {
-    double begun_s = bench_now_s();
     unsigned long count = FIRST_STEPS;
     int status = run_steps(step, count);
+    double begun_s = bench_now_s();
 
-    if (status)
+    if (status || (status = run_steps(step, count)))
         return status;
     count = count_steps(step, seconds, (bench_now_s() - begun_s) / (double)count);
     begun_s = bench_now_s();

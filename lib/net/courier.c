@@ -108,11 +108,11 @@ static struct {
     sem_t gate;             /* its thread waits here until it may begin, */
     bool is_cancelled;      /* or has nothing to do: written before the gate is opened */
     _Atomic enum order order;
-    int exit_code;            /* written before ORDER_ABORT */
-    pthread_mutex_t mutex;    /* guards the outboxes */
-    struct outbox *outbox;    /* by node */
-    uint64_t lively_until_ns; /* its own */
-    _Atomic bool has_mail;    /* something may be in an outbox: set after it was put there */
+    int exit_code;                    /* written before ORDER_ABORT */
+    pthread_mutex_t mutex;            /* guards the outboxes */
+    struct outbox *outbox;            /* by node */
+    _Atomic uint64_t lively_until_ns; /* any thread sets it, before it posts: the mutex orders that */
+    _Atomic bool has_mail;            /* something may be in an outbox: set after it was put there */
     message_rule_of *rule_of;
     courier_handler *handler[MESSAGE_KINDS];
     const struct courier_large *large[MESSAGE_KINDS];
@@ -139,7 +139,7 @@ void courier_forget(void)
     memset(courier.large, 0, sizeof courier.large);
     courier.work_count = 0;
     courier.before_post = NULL;
-    courier.lively_until_ns = 0;
+    atomic_store(&courier.lively_until_ns, 0);
     atomic_store(&courier.has_mail, false);
 }
 
@@ -175,8 +175,7 @@ void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node), void (*expell
 
 void courier_be_lively(void)
 {
-    assert(thread_is(THREAD_COURIER));
-    courier.lively_until_ns = clock_now_ns() + LIVELY_NS;
+    atomic_store_explicit(&courier.lively_until_ns, clock_now_ns() + LIVELY_NS, memory_order_relaxed);
 }
 
 /* The outbox. */
@@ -820,12 +819,17 @@ static bool do_work(void)
     return worked;
 }
 
+static bool is_lively(uint64_t now_ns)
+{
+    return now_ns < atomic_load_explicit(&courier.lively_until_ns, memory_order_relaxed);
+}
+
 /* How long to sleep, after `quiet_ns` without an event and a last nap of `nap_ns`. */
 static uint64_t next_nap(uint64_t quiet_ns, uint64_t nap_ns)
 {
     uint64_t limit_ns = courier.transport->is_busy() ? NAP_BUSY_NS : NAP_MAX_NS;
 
-    if (clock_now_ns() < courier.lively_until_ns)
+    if (is_lively(clock_now_ns()))
         return NAP_MIN_NS;
     if (quiet_ns > (uint64_t)NAP_MAX_NS * SLEEP_PART && !courier.transport->is_busy())
         return quiet_ns / SLEEP_PART < COURIER_SLEEP_NS ? quiet_ns / SLEEP_PART : COURIER_SLEEP_NS;
@@ -901,7 +905,7 @@ static void note_event(struct pause *pause, uint64_t now_ns)
 {
     if (pause->is_looking)
         look_on_found(&pause->look, now_ns - pause->last_event_ns);
-    look_on_begin(&pause->look, now_ns < courier.lively_until_ns);
+    look_on_begin(&pause->look, is_lively(now_ns));
     *pause = (struct pause){.look = pause->look, .is_looking = true, .last_event_ns = now_ns};
 }
 

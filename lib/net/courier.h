@@ -63,8 +63,8 @@ void courier_watch(uint64_t limit_ns, void (*lost)(unsigned node), void (*expell
  * Again: no change. */
 void courier_drop(unsigned node);
 
-/* From a handler or from work: something waits for what will soon come, so naps are to be short for a while.
- */
+/* Something waits for what will soon come, so naps are to be short for a while. By any thread; a post that follows wakes
+ * the courier from its last long one. */
 void courier_be_lively(void);
 
 /* Makes it, and its thread, where there is more than one node. `doorbell` stands in the arena. It does nothing until

@@ -9,6 +9,13 @@
 #include "node/lost_node.h"
 #include "pool/driver/node_link_inside.h"
 
+/* A nap of either courier takes as long as many a small map. */
+static void be_lively(const struct node_link *link)
+{
+    if (link->map->spec->is_small)
+        courier_be_lively();
+}
+
 static int open_job(struct node_link *link)
 {
     const struct linked_map *map = link->map;
@@ -57,6 +64,7 @@ static int remote_grant(struct node_link *link, uint32_t lease, uint64_t first, 
     node_link_count_sent(link, first, count, false);
     link->leases++;
     map->events->placed(map->argument);
+    be_lively(link);
     return post_lease(link, &message);
 }
 
@@ -139,6 +147,8 @@ static int remote_poll(struct node_link *link, bool *worked)
 {
     int status = MPM_OK;
 
+    if (link->letters)
+        be_lively(link);
     while (link->letters) {
         struct letter *letter = link->letters;
 

@@ -154,6 +154,7 @@ static int make_spec(const struct mpm_pool *pool, const struct map_request *requ
                               .item_size = request->item_size,
                               .items_bytes = items_bytes(request),
                               .parts = parts_of(request),
+                              .is_small = map_request_is_small(request),
                               .leaf_items = request->leaf_items ? request->leaf_items : 1,
                               .part_items = request->part_items ? request->part_items : 1,
                               .task_item_size = request->item_size,

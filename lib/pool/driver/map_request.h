@@ -51,6 +51,16 @@ struct map_request {
     unsigned char *done; /* a byte an item: set to 1 when it is done; or NULL */
 };
 
+#define MAP_SMALL_ITEMS 4096u
+#define MAP_SMALL_BYTES ((uint64_t)64 << 10) /* of items and results, and of a context */
+
+static inline bool map_request_is_small(const struct map_request *request)
+{
+    return request->kind == JOB_PLAIN && request->count && request->count <= MAP_SMALL_ITEMS &&
+           request->count * (request->item_size + request->result_size) <= MAP_SMALL_BYTES &&
+           request->context_size <= MAP_SMALL_BYTES;
+}
+
 /* How a map has ended. */
 struct map_outcome {
     int status;

@@ -20,8 +20,6 @@
 #include "pool/driver/task_name.h"
 #include "pool/node/node_short.h"
 
-#define MOST_ITEMS    4096u
-#define MOST_BYTES    ((uint64_t)64 << 10) /* of items and results, and of a context */
 #define KILL_AGAIN_NS 1000000u
 #define PATIENCE_NS   5000000u
 #define CHUNK_S       100e-6
@@ -48,9 +46,7 @@ static uint64_t count_elsewhere(const struct mpm_pool *pool)
 
 static bool is_small(const struct mpm_pool *pool, const struct map_request *request)
 {
-    return pool->home && request->kind == JOB_PLAIN && request->count && request->count <= MOST_ITEMS &&
-           request->count * (request->item_size + request->result_size) <= MOST_BYTES &&
-           request->context_size <= MOST_BYTES && !request->is_apply && !request->is_in_line &&
+    return pool->home && map_request_is_small(request) && !request->is_apply && !request->is_in_line &&
            !request->costs && !request->take && !request->progress && !request->failed &&
            !request->max_failures && !(request->drain.grace_s > 0);
 }

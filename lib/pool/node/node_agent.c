@@ -98,6 +98,13 @@ static int pack_results(const struct node_lease *lease, void **pack, size_t *siz
 /* Behind the texts, so that the results are aligned. */
 static const char zeros[MESSAGE_RESULTS_ALIGNMENT];
 
+/* Of a small map somebody soon wants the next lease to come, or the next map. */
+static void be_lively(const struct node_agent_job *job)
+{
+    if (job->spec.is_small)
+        courier_be_lively();
+}
+
 static bool post_results(const struct node_agent_job *job, const struct node_lease *lease)
 {
     struct message_results message = {.lease = {.pool = job->pool->id,
@@ -125,6 +132,7 @@ static bool post_results(const struct node_agent_job *job, const struct node_lea
             return post_trouble(MESSAGE_JOB_FAILED, job->pool->id, job->id, status);
         parts[4].bytes = pack;
     }
+    be_lively(job);
     is_posted = !courier_post(0, MESSAGE_RESULTS, parts, sizeof parts / sizeof *parts);
     free(pack);
     return is_posted;
@@ -314,6 +322,7 @@ static bool on_lease(unsigned node, const void *payload, size_t size)
         return false;
     if (job->has_failed)
         return true; /* main has been told */
+    be_lively(job);
     lease = (struct granted_lease){.number = message->lease,
                                    .first = message->first,
                                    .count = message->count,

@@ -30,6 +30,7 @@ struct job_spec {
     uint64_t result_size;    /* of a plain task */
     uint64_t items_bytes; /* of all items, if the last one of JOB_REDUCE is shorter; 0: count by item_size */
     uint32_t parts;       /* of an item, each of which is blamed for itself; 1, but for JOB_REDUCE */
+    uint32_t is_small;    /* few items: perhaps a step of many, whose messages somebody waits for */
     uint64_t part_items;  /* what the caller calls items in a part, and in an item; 1, but for JOB_REDUCE */
     uint64_t leaf_items;
     uint64_t text_room;    /* bytes that long texts of failed items may have on a node */
