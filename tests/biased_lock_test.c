@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The lock that favours a thread, and the asymmetric fences that it stands on. Threads run freely, and what each of
- * them has seen is compared afterwards: on two CPUs a fence that is missing shows in most runs, on one never. */
+ * them has seen is compared afterwards: on two CPUs a fence that is missing shows in most runs, on one never.
+ *
+ * What they meet by luck only is in biased_lock_steps_test.c.
+ *
+ * On x86 no run can tell an acquire load or a release store from a relaxed one: of the orders in biased_lock.[ch] the
+ * processor gives these for free, and the signal fence of biased_lock_enter() keeps the compiler from what it does not
+ * do today. They stand on the argument at the head of biased_lock.h, and ThreadSanitizer sees each order but that
+ * of the way back from biased_lock_enter(). */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,7 +27,8 @@ enum {
     MOST_TAKES = 1 << 18,
     APART = 32,
     FAR = 1 << 26,
-    FAR_STORES = 4
+    FAR_STORES = 4,
+    CHANCES = 20000
 };
 
 /* What is written after this stays in the store buffer of the processor, and loads pass it, until some stores have got
@@ -107,7 +115,7 @@ static unsigned cross(uint32_t prepare_at)
     return missed;
 }
 
-/* The first test: nobody has asked for cheap ones yet. */
+/* While nobody has asked for cheap ones yet, too. */
 static void one_of_two_threads_sees_the_other_whatever_light_fences_cost(void)
 {
     CU_ASSERT_FALSE(asymmetric_fence_is_cheap());
@@ -123,7 +131,7 @@ struct guarded {
     struct biased_lock lock;
     unsigned long count;
     _Atomic unsigned long taken;
-    _Atomic bool is_over;
+    _Atomic bool is_over, has_left, has_excluded;
 };
 
 static struct guarded *make_guarded(void)
@@ -202,6 +210,23 @@ static unsigned count_row(struct guarded *guarded)
     return count;
 }
 
+/* The first test: nobody has asked for cheap fences yet, and here nobody does. */
+static void cheap_fences_are_asked_for_once_and_nobody_is_favoured_without(void)
+{
+    struct guarded *guarded = make_guarded();
+    unsigned asked = 0;
+
+    CU_ASSERT_FALSE_FATAL(asymmetric_fence_is_cheap());
+    for (int i = 0; i < 10000; i++) {
+        CU_ASSERT_PTR_NULL_FATAL(biased_lock_enter(&guarded->lock));
+        pthread_mutex_lock(&guarded->mutex);
+        asked += biased_lock_taken(&guarded->lock);
+        pthread_mutex_unlock(&guarded->mutex);
+    }
+    CU_ASSERT_EQUAL(asked, 1);
+    free_guarded(guarded);
+}
+
 static bool is_cheap(void)
 {
     return asymmetric_fence_prepare();
@@ -261,6 +286,70 @@ static void each_time_that_it_was_wrong_doubles_the_row_until_nobody_is_favoured
     free_guarded(guarded);
 }
 
+static bool is_favouring(struct guarded *guarded)
+{
+    return atomic_load_explicit(&guarded->lock.favoured, memory_order_relaxed);
+}
+
+/* The bias by which the caller is favoured in the end. */
+static void *become_favoured(void *argument)
+{
+    struct guarded *guarded = argument;
+
+    (void)count_row(guarded);
+    return atomic_load(&guarded->lock.favoured);
+}
+
+/* A thread that was stopped for long, and then writes that it is inside, and is not, must not say so of another. */
+static void each_thread_keeps_a_bias_of_its_own(void)
+{
+    struct guarded *guarded = make_guarded();
+    const void *own = become_favoured(guarded);
+    void *others = NULL;
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, become_favoured, guarded), 0);
+    pthread_join(thread, &others);
+    if (is_cheap()) {
+        CU_ASSERT(own && others && own != others);
+        CU_ASSERT_PTR_EQUAL(become_favoured(guarded), own);
+    }
+    free_guarded(guarded);
+}
+
+static void *exclude(void *argument)
+{
+    struct guarded *guarded = argument;
+
+    pthread_mutex_lock(&guarded->mutex);
+    biased_lock_exclude(&guarded->lock);
+    CU_ASSERT(atomic_load(&guarded->has_left));
+    atomic_store(&guarded->has_excluded, true);
+    pthread_mutex_unlock(&guarded->mutex);
+    return NULL;
+}
+
+/* The favoured one stays inside until the other one would have come, if it did not wait. */
+static void who_excludes_waits_until_the_favoured_one_has_left(void)
+{
+    struct guarded *guarded = make_guarded();
+    struct bias *bias = is_cheap() && become_favoured(guarded) ? biased_lock_enter(&guarded->lock) : NULL;
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL((bool)bias, is_cheap());
+    atomic_store(&guarded->has_left, !bias);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, exclude, guarded), 0);
+    while (is_favouring(guarded))
+        sched_yield();
+    for (int i = 0; i < CHANCES && !atomic_load(&guarded->has_excluded); i++)
+        sched_yield();
+    atomic_store(&guarded->has_left, true);
+    if (bias)
+        biased_lock_leave(bias);
+    pthread_join(thread, NULL);
+    free_guarded(guarded);
+}
+
 static void *take_until_over(void *argument)
 {
     struct guarded *guarded = argument;
@@ -270,11 +359,6 @@ static void *take_until_over(void *argument)
         atomic_fetch_add_explicit(&guarded->taken, 1, memory_order_relaxed);
     }
     return NULL;
-}
-
-static bool is_favouring(struct guarded *guarded)
-{
-    return atomic_load_explicit(&guarded->lock.favoured, memory_order_relaxed);
 }
 
 /* One that is favoured again soon, and another one that comes each time. */
@@ -304,6 +388,8 @@ static void nobody_is_inside_together_with_another(void)
 int main(void)
 {
     static const struct suite_test tests[] = {
+        {"cheap_fences_are_asked_for_once_and_nobody_is_favoured_without",
+         cheap_fences_are_asked_for_once_and_nobody_is_favoured_without},
         {"one_of_two_threads_sees_the_other_whatever_light_fences_cost",
          one_of_two_threads_sees_the_other_whatever_light_fences_cost},
         {"a_thread_is_favoured_after_many_times_in_a_row", a_thread_is_favoured_after_many_times_in_a_row},
@@ -311,6 +397,9 @@ int main(void)
         {"who_has_to_wait_is_not_favoured", who_has_to_wait_is_not_favoured},
         {"each_time_that_it_was_wrong_doubles_the_row_until_nobody_is_favoured",
          each_time_that_it_was_wrong_doubles_the_row_until_nobody_is_favoured},
+        {"each_thread_keeps_a_bias_of_its_own", each_thread_keeps_a_bias_of_its_own},
+        {"who_excludes_waits_until_the_favoured_one_has_left",
+         who_excludes_waits_until_the_favoured_one_has_left},
         {"nobody_is_inside_together_with_another", nobody_is_inside_together_with_another},
     };
 

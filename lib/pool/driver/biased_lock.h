@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "shm/kill_point.h"
+
 #define BIASED_LOCK_THREADS 8u /* that one lock favours in its time; none after these */
 
 struct bias {
@@ -46,9 +48,11 @@ static inline struct bias *biased_lock_enter(struct biased_lock *lock)
 
     if (!bias || bias->thread != &biased_lock_self)
         return NULL;
+    DELAY_POINT();
     atomic_store_explicit(&bias->is_inside, true, memory_order_relaxed);
     atomic_signal_fence(
         memory_order_seq_cst); /* a light fence; pairs with the heavy one of biased_lock_exclude() */
+    DELAY_POINT();
     if (__builtin_expect(atomic_load_explicit(&lock->favoured, memory_order_relaxed) == bias, 1))
         return bias;
     atomic_store_explicit(&bias->is_inside, false, memory_order_release);
