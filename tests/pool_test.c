@@ -386,6 +386,49 @@ static void finalizers_past_their_time_are_killed_and_told_by_close(void)
     CU_ASSERT_EQUAL(mpm_pool_terminate(pool), MPM_OK);
 }
 
+static void crash_at_the_end(void *state)
+{
+    (void)state;
+    atomic_fetch_add(&shared->finalized, 1);
+    abort();
+}
+
+static void exit_at_the_end(void *state)
+{
+    (void)state;
+    exit(3);
+}
+
+static void killed_at_the_end(void *state)
+{
+    (void)state;
+    raise(SIGKILL);
+}
+
+/* On all nodes; and in mid-map, where the only worker makes place for others, and dies each time. */
+static void finalizers_that_crash_are_told_by_close(void)
+{
+    int workers = (int)(2 * mpm_slot_count());
+    char sentence[100];
+    mpm_pool *pool;
+    pid_t pids[6];
+
+    forget();
+    pool = open_pool(&(mpm_pool_options){.workers = (unsigned)workers, .finalizer = crash_at_the_end});
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_EWORKER);
+    snprintf(sentence, sizeof sentence, "workers have died in their finalizers: %d", workers);
+    CU_ASSERT(error_has(sentence));
+    CU_ASSERT_EQUAL(atomic_load(&shared->finalized), workers);
+    pool = open_pool(
+        &(mpm_pool_options){.workers = 1, .max_tasks_per_worker = 2, .finalizer = exit_at_the_end});
+    CU_ASSERT_EQUAL(mpm_pool_map(pool, tell_pid, NULL, 6, 0, sizeof *pids, NULL, pids), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_shutdown(pool, MPM_FINISH), MPM_OK);
+    CU_ASSERT_EQUAL(mpm_pool_join(pool, MPM_FOREVER), MPM_EWORKER);
+    CU_ASSERT(error_has("mpm_pool_join: the pool is closed, but workers have died in their finalizers: 1"));
+    pool = open_pool(&(mpm_pool_options){.finalizer = killed_at_the_end});
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+}
+
 /* The only worker makes place for others, and hangs each time. */
 static void a_map_goes_on_when_finalizers_hang(void)
 {
@@ -1018,6 +1061,7 @@ int main(int argc, char **argv)
         {"an_initializer_past_its_time_fails_open", an_initializer_past_its_time_fails_open},
         {"finalizers_past_their_time_are_killed_and_told_by_close",
          finalizers_past_their_time_are_killed_and_told_by_close},
+        {"finalizers_that_crash_are_told_by_close", finalizers_that_crash_are_told_by_close},
         {"a_map_goes_on_when_finalizers_hang", a_map_goes_on_when_finalizers_hang},
         {"terminate_ends_a_close_that_waits_for_finalizers",
          terminate_ends_a_close_that_waits_for_finalizers},

@@ -76,7 +76,8 @@ MPM_API void *mpm_call_state(const mpm_call *call);
 typedef int mpm_initializer(mpm_call *call, const void *argument, size_t argument_size, void **state);
 
 /** Cleans up in a worker that ends in good order: because the pool is closed, or because it has done its
- * max_tasks_per_worker. A worker that is killed does not get there.
+ * max_tasks_per_worker. A worker that is killed does not get there. If the worker dies in it, by a signal other than
+ * SIGKILL or by an exit code, a line on stderr and mpm_pool_close() say so.
  * @param state  what the initializer has set; or NULL */
 typedef void mpm_finalizer(void *state);
 
@@ -261,8 +262,8 @@ MPM_API unsigned mpm_pool_worker_count(const mpm_pool *pool);
  * @param pool  the pool; NULL is fine
  * @return 0; MPM_ESTATE if it is closed, or another call is ending it, or the caller is a progress function of a
  *         map of this pool, which waits for the function: nothing is done then. MPM_ETIMEDOUT if finalizers have
- *         run past mpm_pool_options.setup_timeout_s at any time: their workers were killed, and the pool is closed
- *         all the same. */
+ *         run past mpm_pool_options.setup_timeout_s at any time: their workers were killed; MPM_EWORKER if workers
+ *         have died in their finalizers: the pool is closed all the same. */
 MPM_API int mpm_pool_close(mpm_pool *pool);
 
 /** Kills the workers and frees the pool, now. Whatever still runs in it ends with MPM_ECANCELED, and whatever comes
@@ -297,9 +298,10 @@ MPM_API MPM_CHECKED int mpm_pool_shutdown(mpm_pool *pool, enum mpm_shutdown how)
  * @param pool       the pool, after mpm_pool_shutdown()
  * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
  * @return 0; MPM_ETIMEDOUT if the time is up: the pool is still there, and may be joined again, closed or terminated;
- *         MPM_ECANCELED if finalizers have run past mpm_pool_options.setup_timeout_s: their workers were killed, and
- *         the pool is closed all the same; MPM_ESTATE if it was not shut down, is closed, or another call is ending
- *         it, or the caller is a progress function of a map of this pool; MPM_EINVAL. */
+ *         MPM_ECANCELED if finalizers have run past mpm_pool_options.setup_timeout_s: their workers were killed;
+ *         MPM_EWORKER if workers have died in their finalizers: the pool is closed all the same. MPM_ESTATE if it was
+ *         not shut down, is closed, or another call is ending it, or the caller is a progress function of a map of
+ *         this pool; MPM_EINVAL. */
 MPM_API MPM_CHECKED int mpm_pool_join(mpm_pool *pool, double timeout_s);
 
 MPM_END

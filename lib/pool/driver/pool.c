@@ -240,21 +240,38 @@ static bool wait_until_closed(struct mpm_pool *pool, const struct ending *ending
     }
 }
 
-/* Workers that were killed because their finalizers ran past their time. */
-static unsigned count_late_ends(const struct mpm_pool *pool)
+static struct bad_ends count_bad_ends(const struct mpm_pool *pool)
 {
-    unsigned late = pool->home ? node_pool_late_ends(pool->home) : 0;
+    struct bad_ends ends = pool->home ? node_pool_bad_ends(pool->home) : (struct bad_ends){0};
 
-    for (unsigned node = 0; node < pool->node_count; node++)
-        late += pool_state_of(pool, node).late_ends;
-    return late;
+    for (unsigned node = 0; node < pool->node_count; node++) {
+        struct bad_ends there = pool_state_of(pool, node).bad_ends;
+
+        ends.late += there.late;
+        ends.crashed += there.crashed;
+    }
+    return ends;
+}
+
+static int say_bad_ends(const struct bad_ends *ends, const struct ending *ending, double limit_s)
+{
+    if (ends->late)
+        return error_set(
+            ending->late_status,
+            "%s: the pool is closed, but finalizers were still running after %g s (setup_timeout_s), and "
+            "workers were killed: %u",
+            ending->call, limit_s, ends->late);
+    if (ends->crashed)
+        return error_set(MPM_EWORKER, "%s: the pool is closed, but workers have died in their finalizers: %u",
+                         ending->call, ends->crashed);
+    return MPM_OK;
 }
 
 /* Nobody uses it, and its workers are gone. Others may wait until it is not listed any more. */
 static int free_pool(struct mpm_pool *pool, const struct ending *ending)
 {
     double limit_s = pool->spec.setup_timeout_s;
-    unsigned late = count_late_ends(pool);
+    struct bad_ends ends = count_bad_ends(pool);
 
     log_write(MPM_LOG_INFO, "pool %llu is %s", (unsigned long long)pool->spec.id,
               atomic_load(&pool->terminating) ? "terminated" : "closed");
@@ -262,13 +279,7 @@ static int free_pool(struct mpm_pool *pool, const struct ending *ending)
     node_pool_free(pool->home);
     pool_state_free(pool);
     eventcount_notify(context_doorbell());
-    if (!late)
-        return MPM_OK;
-    return error_set(
-        ending->late_status,
-        "%s: the pool is closed, but finalizers were still running after %g s (setup_timeout_s), and "
-        "workers were killed: %u",
-        ending->call, limit_s, late);
+    return say_bad_ends(&ends, ending, limit_s);
 }
 
 /* By whoever carries out its end. */

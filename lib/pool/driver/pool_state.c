@@ -654,12 +654,13 @@ static bool on_idle(unsigned node, const void *payload, size_t size)
     return true;
 }
 
-static void note_late_ends(const struct message_pool *message, unsigned node)
+static void note_bad_ends(const struct message_pool *message, unsigned node)
 {
     pthread_mutex_lock(&state.mutex);
     for (struct mpm_pool *pool = state.pools; pool; pool = pool->next) {
         if (pool->spec.id == message->pool && node < pool->node_count)
-            pool->node[node].word.late_ends = (unsigned)message->late;
+            pool->node[node].word.bad_ends = (struct bad_ends){(unsigned)message->late,
+                                                               (unsigned)message->crashed};
     }
     pthread_mutex_unlock(&state.mutex);
 }
@@ -670,7 +671,7 @@ static bool on_pool_closed(unsigned node, const void *payload, size_t size)
 
     if (size != sizeof *message)
         return false;
-    note_late_ends(message, node);
+    note_bad_ends(message, node);
     set_node(message->pool, node, POOL_NODE_CLOSED, MPM_OK, NULL);
     return true;
 }

@@ -21,9 +21,9 @@ enum pool_node_state { POOL_NODE_UNUSED, POOL_NODE_OPENING, POOL_NODE_READY, POO
 /* What a node has said of a pool. */
 struct pool_word {
     enum pool_node_state state;
-    int status;         /* not 0: the pool has failed there */
-    bool is_lost;       /* it has no workers there any more */
-    unsigned late_ends; /* when it is closed: see node_pool_late_ends() */
+    int status;               /* not 0: the pool has failed there */
+    bool is_lost;             /* it has no workers there any more */
+    struct bad_ends bad_ends; /* when it is closed */
     /* Why, each as it was said first. They stay as long as the pool; NULL: nothing was, or there was no memory for
      * it. */
     char *why_failed, *why_lost;

@@ -450,8 +450,9 @@ static bool node_agent_work(void)
         if (pool->killing && pool->node_pool)
             node_pool_kill_all(pool->node_pool);
         if (pool->closing && !pool->jobs && (!pool->node_pool || node_pool_is_closed(pool->node_pool))) {
-            struct message_pool message = {
-                .pool = pool->id, .late = pool->node_pool ? node_pool_late_ends(pool->node_pool) : 0};
+            struct bad_ends ends = pool->node_pool ? node_pool_bad_ends(pool->node_pool)
+                                                   : (struct bad_ends){0};
+            struct message_pool message = {.pool = pool->id, .late = ends.late, .crashed = ends.crashed};
 
             *at = pool->next;
             if (courier_post_one(0, MESSAGE_POOL_CLOSED, &message, sizeof message))

@@ -256,13 +256,17 @@ int node_pool_say_no_workers(const struct node_pool *node_pool)
                      describe_fork_errno(lack, why, sizeof why));
 }
 
-unsigned node_pool_late_ends(const struct node_pool *node_pool)
+struct bad_ends node_pool_bad_ends(const struct node_pool *node_pool)
 {
-    unsigned late = 0;
+    struct bad_ends ends = {0};
 
-    for (uint32_t i = 0; i < node_pool->board->worker_count; i++)
-        late += atomic_load(&node_pool->board->worker[i].was_late_in_end);
-    return late;
+    for (uint32_t i = 0; i < node_pool->board->worker_count; i++) {
+        uint32_t end = atomic_load(&node_pool->board->worker[i].bad_end);
+
+        ends.late += end == BAD_END_LATE;
+        ends.crashed += end == BAD_END_CRASHED;
+    }
+    return ends;
 }
 
 bool node_pool_is_closed(struct node_pool *node_pool)

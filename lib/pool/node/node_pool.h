@@ -41,8 +41,8 @@ void node_pool_begin_close(struct node_pool *node_pool);
 /* Has all workers killed. After node_pool_begin_close(); to be repeated until all have ended, because one may just
  * be starting. */
 void node_pool_kill_all(struct node_pool *node_pool);
-/* Workers, or their forerunners, that were killed because their finalizers ran past their time. */
-unsigned node_pool_late_ends(const struct node_pool *node_pool);
+/* Workers whose finalizers, or those of their forerunners, have ended badly: see enum bad_end. */
+struct bad_ends node_pool_bad_ends(const struct node_pool *node_pool);
 /* All of them have. */
 bool node_pool_is_closed(struct node_pool *node_pool);
 /* Has workers killed that have been in one item, or in their initializer or finalizer, for longer than the pool allows,

@@ -210,11 +210,42 @@ static bool is_in_another_order(uint64_t lease)
     return job_is_indexed(&((const struct job_block *)arena_at(context_arena(), block->job))->spec);
 }
 
-/* Nobody may be there to be told by a status. */
-static void tell_late_end(const struct board *board, const struct process_record *process)
+static enum bad_end bad_end_of(const struct board *board, const struct worker_record *record,
+                               const struct process_record *process)
 {
-    log_write(MPM_LOG_ERROR, "worker %u of pool %llu was killed: its finalizer was still running after %g s",
-              process->argument_index, (unsigned long long)board->spec.id, board->spec.setup_timeout_s);
+    int status = process->wait_status;
+
+    if (!status || !board->spec.has_finalizer || record->last_state != WORKER_RETIRING)
+        return BAD_END_NONE;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return record->last_was_late ? BAD_END_LATE : BAD_END_NONE;
+    return BAD_END_CRASHED;
+}
+
+/* Nobody may be there to be told by a status. */
+static void tell_bad_end(const struct board *board, const struct process_record *process, enum bad_end end)
+{
+    unsigned long long pool = board->spec.id;
+    char how[120];
+
+    if (end == BAD_END_LATE)
+        log_write(MPM_LOG_ERROR,
+                  "worker %u of pool %llu was killed: its finalizer was still running after %g s",
+                  process->argument_index, pool, board->spec.setup_timeout_s);
+    else
+        log_write(MPM_LOG_ERROR, "worker %u of pool %llu %s in its finalizer", process->argument_index, pool,
+                  describe_wait_status(process->wait_status, how, sizeof how));
+}
+
+/* A record's first bad end is told, so that a finalizer which always crashes is told once a worker. */
+static void note_end(const struct board *board, struct worker_record *record,
+                     const struct process_record *process)
+{
+    enum bad_end end = bad_end_of(board, record, process);
+    uint32_t none = BAD_END_NONE;
+
+    if (end && atomic_compare_exchange_strong(&record->bad_end, &none, end))
+        tell_bad_end(board, process, end);
 }
 
 /* A worker that ends in good order, or with its pool, is no news. */
@@ -309,9 +340,7 @@ enum process_fate worker_ended(struct process_record *process)
     record->last_status = process->wait_status;
     record->last_state = atomic_load(&record->state);
     record->last_was_late = was_late_in_setup(record, process);
-    if (record->last_was_late && record->last_state == WORKER_RETIRING &&
-        !atomic_exchange(&record->was_late_in_end, 1))
-        tell_late_end(board, process);
+    note_end(board, record, process);
     tell_end(board, record, process);
     KILL_POINT();
     count_time(record);

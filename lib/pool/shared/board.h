@@ -163,6 +163,14 @@ struct note {
     struct failure_text said;
 };
 
+/* How a worker has ended in its finalizer. One that was killed by SIGKILL is not blamed: its pool was terminated, or its
+ * node was out of memory. */
+enum bad_end {
+    BAD_END_NONE,
+    BAD_END_LATE,    /* it was killed because that took too long */
+    BAD_END_CRASHED, /* by another signal, or with an exit code */
+};
+
 struct worker_record {
     /* The worker's own line: written a hundred million times a second. */
     _Alignas(64) _Atomic uint64_t item; /* within the lease, or NO_ITEM */
@@ -174,7 +182,7 @@ struct worker_record {
     uint32_t last_state;                /* the fork server's: in which state it died */
     uint32_t
         last_was_late; /* the fork server's: it was killed in an initializer or finalizer that was late */
-    _Atomic uint32_t was_late_in_end; /* the fork server's: once, in a finalizer */
+    _Atomic uint32_t bad_end; /* the fork server's: enum bad_end, of the first of its workers that has one */
     _Atomic uint64_t busy_ns; /* time in leases, without this one; the fork server adds that of a dead one */
     _Atomic uint64_t busy_since_ns; /* when it entered its lease; 0: it is in none */
     /* Another line: processors fetch lines in pairs. */

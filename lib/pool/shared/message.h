@@ -38,7 +38,8 @@ enum pool_message {
 struct message_pool {
     uint64_t pool;
     uint64_t now;  /* of a close: 1 if the workers are to be killed */
-    uint64_t late; /* of what is closed: workers that were killed in finalizers which took too long */
+    uint64_t late; /* of what is closed: struct bad_ends */
+    uint64_t crashed;
 };
 
 struct message_job {

@@ -26,4 +26,9 @@ struct pool_spec {
     uint64_t argument_size;        /* of the initializer's argument: bytes behind the struct */
 };
 
+/* Workers whose finalizers have ended badly: how many, of each enum bad_end. */
+struct bad_ends {
+    unsigned late, crashed;
+};
+
 #endif
