@@ -112,6 +112,7 @@ static void make_others(struct things *things)
     EXPECT(!mpm_connection_close(things->closed_near));
     EXPECT(!mpm_pipe_create(MPM_ONEWAY, &things->receives, &things->sends));
     EXPECT(!mpm_current_process(&things->self));
+    EXPECT(mpm_finalize() == MPM_ESTATE && error_has("only main may end the run"));
 }
 
 static int make_and_stay(const void *args, size_t size)
@@ -289,7 +290,7 @@ static void processes(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "process Process-", mpm_process_join(t->self, 0));
     FAILS(MPM_ETIMEDOUT, "process Process-", mpm_process_join(t->self, SHORT_S));
     FAILS(MPM_EBUSY, "process Process-", mpm_process_exitcode(t->self, &(int){0}));
-    FAILS(MPM_EBUSY, "process", mpm_process_close(t->self));
+    FAILS(MPM_EBUSY, "process Process-|join it", mpm_process_close(t->self));
     FAILS(MPM_EINVAL, "mpm_process_exitcode", mpm_process_exitcode(t->self, NULL));
     FAILS(MPM_EINVAL, "mpm_process_pid", mpm_process_pid(t->self, NULL));
     FAILS(MPM_EINVAL, "mpm_process_name", mpm_process_name(t->self, NULL, 8));
@@ -298,6 +299,11 @@ static void processes(const struct things *t)
     FAILS(MPM_ESTALE, "process", mpm_process_name(stale, name, sizeof name));
     FAILS(MPM_EINVAL, "process", mpm_process_join((mpm_process){{0}}, 0));
     FAILS(MPM_EINVAL, "mpm_process_start", mpm_process_start(NULL, NULL, 0, NULL, &process));
+    FAILS(MPM_EINVAL, "mpm_process_start|at most 63 bytes, not the 70 of \"1234567890",
+          mpm_process_start(make_and_stay, NULL, 0,
+                            &(mpm_process_options){.name = "1234567890123456789012345678901234567890"
+                                                           "123456789012345678901234567890"},
+                            &process));
     FAILS(MPM_EINVAL, "mpm_process_start|4", mpm_process_start(make_and_stay, NULL, 4, NULL, &process));
     FAILS(MPM_EINVAL, "mpm_process_start|77",
           mpm_process_start(make_and_stay, NULL, 0, &(mpm_process_options){.place = MPM_ON_NODE(77)},

@@ -212,8 +212,9 @@ static int check_start(const void *args, size_t size, const mpm_process_options 
         return error_set(MPM_EINVAL, "mpm_process_start: there is no node %u: the run has %u",
                          options->place - 1, context_topology()->node_count);
     if (options->name && strlen(options->name) >= PROCESS_NAME_SIZE)
-        return error_set(MPM_EINVAL, "mpm_process_start: the name %s must have at most %d bytes",
-                         options->name, PROCESS_NAME_SIZE - 1);
+        return error_set(MPM_EINVAL,
+                         "mpm_process_start: a name must have at most %d bytes, not the %zu of \"%s\"",
+                         PROCESS_NAME_SIZE - 1, strlen(options->name), options->name);
     return (status = context_check_not_ending("mpm_process_start")) ? status : context_check_whole();
 }
 

@@ -65,6 +65,7 @@ int mpm_process_interrupt(mpm_process process)
 int process_try_close(struct object *unused, const mpm_handle *handle, struct invocation *invocation)
 {
     struct process_record *record;
+    struct process_about about;
     uint64_t word;
     int status;
 
@@ -72,12 +73,12 @@ int process_try_close(struct object *unused, const mpm_handle *handle, struct in
     (void)invocation;
     if ((status = process_find_record(handle, &record, &word)))
         return status;
+    process_read_about(record, &about);
     if (process_close(context_arena(), record, handle->generation))
         return MPM_OK;
     if ((status = process_find_record(handle, &record, &word)))
         return status; /* somebody else was faster */
-    return error_set(MPM_EBUSY, "process %llu of node %u is still running: join it before you close it",
-                     (unsigned long long)handle->place, handle->home);
+    return error_set(MPM_EBUSY, "process %s is still running: join it before you close it", about.name);
 }
 
 int mpm_process_close(mpm_process process)

@@ -106,10 +106,11 @@ int mpm_finalize(void)
 {
     const char *caller;
 
-    if (context_is_nobody)
+    if (context_is_nobody || context_role() == ROLE_NONE)
         return context_no_run("mpm_finalize");
     if (context_role() != ROLE_MAIN)
-        return error_set(MPM_ESTATE, "mpm_finalize: there is no run, or this is not main");
+        return error_set(MPM_ESTATE,
+                         "mpm_finalize: only main may end the run, not its processes and pools' workers");
     if ((caller = context_why_not_end()))
         return error_set(MPM_ESTATE, "mpm_finalize: %s cannot end the run, because the run waits for it",
                          caller);

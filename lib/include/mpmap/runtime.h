@@ -67,7 +67,12 @@ typedef struct mpm_options {
  *
  * Of stdin, stdout and stderr, those that are closed are /dev/null from here on. Signals that the program ignores
  * at this moment, as under nohup, are ignored in all workers and processes, too, but for SIGCHLD, which is default
- * there; all others are default, whatever handlers the program has.
+ * there; all others are default, whatever handlers the program has. Only workers of pools ignore SIGINT in any case:
+ * what becomes of a Ctrl-C is for main to say.
+ *
+ * From here until the end of the run each rank has a child, `mpmap-forker`. So a loop that waits for whatever child
+ * there is, such as `while (wait(NULL) > 0)`, does not end before: wait for those that the program has forked by their
+ * process ids.
  *
  * A child that the program forks itself, in main, a process or a task, has no part in the run: every call gives it
  * MPM_ESTATE. It may use memory of mpm_alloc() and pointers into arrays, exec, and exit. Where it returns from a
