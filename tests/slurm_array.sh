@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # slurm/array.sbatch as it stands, under a real Slurm of its own: an array of 4 jobs joins one output. The last one, whose
-# own number is that of the array, is told to drain, and requeues itself and no other; the kill of another one, and of all
-# that it has started, costs the rows that it was running. Arguments: folder of mpmap, folder of the sources. Needs root and
-# Slurm.
+# own number is that of the array, is told to drain, and requeues itself and no other; another one is canceled, and drains;
+# the kill of one more, and of all that it has started, costs the rows that it was running. Arguments: folder of mpmap,
+# folder of the sources. Needs root and Slurm.
 set -uo pipefail
 source_folder=${2:-${MPMAP_SOURCE:?}}
 . "$source_folder/tests/support/slurm.sh"
@@ -52,8 +52,11 @@ kill -KILL $victims
 scancel --signal=USR1 --batch "${id}_4" 2>/dev/null # it says that it cannot, and does
 check "one that is drained says so" wait_for 60 says 4 'the map was drained'
 check "and goes back into the queue" wait_for 60 says 4 'the job goes back into the queue'
+wait_for 120 has_begun 300
+scancel "${id}_3"
+check "one that is canceled drains, too" wait_for 60 says 3 'the map was drained'
 check "the others finish the output" wait_for 120 is_finished
-check "none of them was drained, or put back" [ "$(cat "mpmap-${id}_"[1-3].log | grep -cE 'drained|REQUEUE|, start 2')" = 0 ]
+check "none of them was drained, or put back" [ "$(cat "mpmap-${id}_"[12].log | grep -cE 'drained|REQUEUE|, start 2')" = 0 ]
 all_logs
 check "rows in flight only were run twice: $(begun) of $rows" [ "$(begun)" -le $((rows + 2)) ]
 check "nothing is left beside the output" [ -z "$(ls -d out.h5.* 2>/dev/null)" ]
