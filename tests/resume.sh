@@ -162,4 +162,25 @@ check "it is said" says 'out.h5 is finished: it has all 200 rows'
 check "status says so" grep -q '^out.h5: 200 of 200 rows are good, 0 failed, 0 left; complete$' <("$bin/mpmap" status out.h5)
 "$bin/mpmap" status none.h5 >out 2>err
 check "no map at all has no status" says 'there is neither none.h5.part nor none.h5'
+
+# held_while COMMAND…: what somebody does in the middle of a map.
+held_while()
+{
+    rm -f out.h5*
+    NOTING_HOLDS=20 hold_at 20 "$bin/mpmap" map "$plugin" in.h5:/data out.h5:/r
+    "$@"
+    touch go_on
+    wait "$held"
+    status=$?
+    check "a part that has another name by the end is an error" status_is 1
+}
+mkdir there
+held_while mv out.h5.part there
+check "it is told where it is" says "; $rows of $rows rows are good: they are in $(pwd -P)/there/out.h5.part"
+mv there/out.h5.part .
+run out.h5 --resume
+check "from there it goes on" is_as_undisturbed out.h5
+held_while rm out.h5.part
+check "a part that was removed is told to be lost" \
+    says '/out.h5.part was removed while the map was writing it, and its results are lost: run it again'
 report

@@ -3,6 +3,7 @@
  * stays where it is. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,14 +212,44 @@ int output_finish(struct output *output, int map_status)
     return status;
 }
 
+/* Where the part is by now, as whoever has moved it, or a folder above it, does not tell. false if it was removed: what
+ * is in it is gone with the run. */
+static bool find_part(const struct output *output, char place[PATH_MAX])
+{
+    struct stat own, now;
+    char link[40];
+    ssize_t length = -1;
+
+    snprintf(place, PATH_MAX, "%s", output->part);
+    if (fstat(output->fd, &own) ||
+        (!lstat(place, &now) && own.st_dev == now.st_dev && own.st_ino == now.st_ino))
+        return true;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", output->fd);
+    if (own.st_nlink && (length = readlink(link, place, PATH_MAX - 1)) > 0)
+        place[length] = '\0';
+    return own.st_nlink > 0;
+}
+
+static int say_removed(struct output *output, int status, const char *why)
+{
+    close_part(output, false);
+    failed_log_close(&output->log);
+    return error_set(
+        status, "%s%s%s was removed while the map was writing it, and its results are lost: run it again",
+        why, separator(why), output->part);
+}
+
 static int keep(struct output *output, int status, const char *why)
 {
     struct mark_count count;
+    char place[PATH_MAX];
 
     output_live_close(output);
+    if (!find_part(output, place))
+        return say_removed(output, status, why);
     if (count_marks(output, false, &count)) {
         close_part(output, false);
-        return error_set(status, "%s%sthe results so far are in %s", why, separator(why), output->part);
+        return error_set(status, "%s%sthe results so far are in %s", why, separator(why), place);
     }
     close_part(output, count.good == 0);
     failed_log_close(&output->log);
@@ -227,7 +258,7 @@ static int keep(struct output *output, int status, const char *why)
     if (count.good == 0)
         return error_set(status, "%s", why);
     return error_set(status, "%s%s%" PRIu64 " of %" PRIu64 " rows are good: they are in %s", why,
-                     separator(why), count.good, output->record.rows, output->part);
+                     separator(why), count.good, output->record.rows, place);
 }
 
 int output_keep(struct output *output, int status)
