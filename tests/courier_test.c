@@ -64,8 +64,8 @@ static struct {
     unsigned piece_polls, piece_pause; /* a piece comes at every so many polls, and one more */
     unsigned most_pieces;              /* under way at once to a node */
     bool is_eager;                     /* pieces leave at once, though they come later */
-    const char *watched;               /* pieces of LARGE bytes there are counted */
-    unsigned watched_pieces;
+    const char *watched[2];            /* pieces of LARGE bytes there are counted */
+    unsigned watched_pieces[2];
     bool refuse;
     void (*spoil)(struct frame *frame);
 } loop;
@@ -107,8 +107,9 @@ static unsigned loop_pieces_left(unsigned node)
 
 static int loop_send_piece(unsigned node, const void *bytes, size_t size)
 {
-    loop.watched_pieces += loop.watched && (const char *)bytes >= loop.watched &&
-                           (const char *)bytes < loop.watched + LARGE;
+    for (unsigned i = 0; i < 2; i++)
+        loop.watched_pieces[i] += loop.watched[i] && (const char *)bytes >= loop.watched[i] &&
+                                  (const char *)bytes < loop.watched[i] + LARGE;
     loop.sent_pieces.piece[loop.sent_pieces.count++] = (struct piece){node, memcpy(malloc(size), bytes, size),
                                                                       size};
     if (loop_pieces_left(node) > loop.most_pieces)
@@ -467,9 +468,12 @@ static void a_lane_stays_in_order(void)
     CU_ASSERT(child_succeeds(keep_lanes, NULL));
 }
 
-/* Lent bodies: one that has its place, one that has none, and one that is not large. */
+/* Lent bodies: one that has its place, one that has none, one that would go in a frame if it was not lent, and one that
+ * goes in a frame. */
 
-enum { LENT_PLACED, LENT_GATHERED, LENT_SMALL, LENTS };
+enum { LENT_PLACED, LENT_GATHERED, LENT_SHORT, LENT_SMALL, LENTS };
+#define SHORT_SIZE   65536u
+#define SHORT_PIECES 2u /* each is short enough to leave before the other side has a place for it */
 static struct {
     unsigned char body[LARGE];
     unsigned came, given_back;
@@ -478,7 +482,7 @@ static unsigned char lent_place[LARGE];
 
 static size_t lent_size(uint64_t number)
 {
-    return number == LENT_SMALL ? 1000 : LARGE;
+    return number == LENT_SMALL ? 1000 : number == LENT_SHORT ? SHORT_SIZE : LARGE;
 }
 
 static bool is_lent(uint64_t number, const void *body, size_t size)
@@ -543,7 +547,8 @@ static bool lend(void *unused)
     bool is_right = true;
 
     (void)unused;
-    loop.watched = (const char *)lent[LENT_PLACED].body;
+    loop.watched[0] = (const char *)lent[LENT_PLACED].body;
+    loop.watched[1] = (const char *)lent[LENT_SHORT].body;
     courier_handle(MESSAGE_REPLY, take_gathered);
     courier_handle_large(MESSAGE_REPLY, &large);
     courier_add_work(lend_all);
@@ -552,7 +557,8 @@ static bool lend(void *unused)
     courier_stop();
     for (unsigned i = 0; i < LENTS; i++)
         is_right &= lent[i].came == 1 && lent[i].given_back == 1;
-    return is_right && loop.watched_pieces == (LARGE + PIECE_SIZE - 1) / PIECE_SIZE;
+    return is_right && loop.watched_pieces[0] == (LARGE + PIECE_SIZE - 1) / PIECE_SIZE &&
+           loop.watched_pieces[1] == SHORT_PIECES;
 }
 
 static void what_is_lent_leaves_from_where_it_is_and_comes_where_it_is_wanted(void)

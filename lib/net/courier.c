@@ -35,7 +35,8 @@
 #define FRAME_MAGIC   0x4d50464du
 #define FRAME_VERSION 3u
 #define FRAME_SIZE    ((size_t)256 << 10) /* messages are gathered up to this; a larger one goes alone, */
-#define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces */
+#define WHOLE_SIZE    PIECE_SIZE          /* and one larger than that in pieces, */
+#define LEND_SIZE     ((size_t)32 << 10)  /* as one that is lent and has that many does: two copies less */
 
 #define NAP_MIN_NS     50000u /* after a look it naps, longer and longer */
 #define TIMER_SLACK_NS 1000u /* and no longer than that: the kernel adds 50 us to each where it is not told */
@@ -336,7 +337,7 @@ static bool is_large(uint32_t kind, size_t payload)
 
 bool courier_would_lend(uint32_t kind, size_t body_size)
 {
-    return is_large(kind, body_size);
+    return body_size >= LEND_SIZE && !courier.rule_of(kind)->is_never_large;
 }
 
 /* A large one is copied before others have to wait for the mutex. */
@@ -379,7 +380,7 @@ int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *h
     struct large_message *large;
 
     assert(thread_is(THREAD_COURIER) && part_count <= LENT_PARTS);
-    if (!is_large(kind, body->size))
+    if (!courier_would_lend(kind, body->size))
         return post_copied(node, kind, head, part_count, body);
     go_before(node, kind);
     if (!(large = large_create(kind, head, part_count))) {

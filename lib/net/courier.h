@@ -89,7 +89,7 @@ int courier_post(unsigned node, uint32_t kind, const struct message_part *parts,
 /* The same for a message of one part. */
 int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t size);
 
-/* In its thread: the same, but that a body which makes a large message stays where it is until it has left; it is
+/* In its thread: the same, but that a body of some length goes in pieces, and stays where it is until it has left; it is
  * copied, and given back at once, if it does not. It is given back with MPM_ENOMEM, too, and never if its node is lost
  * while it is under way: the transport may still read it. */
 bool courier_would_lend(uint32_t kind, size_t body_size);

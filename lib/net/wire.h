@@ -13,7 +13,7 @@
 #include "net/message.h"
 #include "net/transport.h"
 
-#define PIECE_SIZE ((size_t)512 << 10)
+#define PIECE_SIZE ((size_t)512 << 10) /* of all bodies but short ones: see wire.c */
 
 /* One that is to leave. Its memory is malloc's. */
 struct large_message {
