@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <mpmap.h>
 
@@ -101,6 +102,63 @@ static bool is_got_or_not(const struct kill_scene *scene, bool was_killed)
     return (messages == 1 || get_next(queue, 0)) && get_next(queue, 1) && !mpm_queue_destroy(queue);
 }
 
+/* The same in place. */
+
+static bool put_one_in_place(const struct kill_scene *scene)
+{
+    mpm_message message;
+
+    if (mpm_message_create(SIZE, &message))
+        return false;
+    fill(0);
+    memcpy(message.bytes, words, SIZE);
+    return !mpm_queue_put_message((mpm_queue){scene->handle[0]}, &message, MPM_FOREVER);
+}
+
+static bool get_one_in_place(const struct kill_scene *scene)
+{
+    mpm_message message;
+    bool is_right;
+
+    if (mpm_queue_get_message((mpm_queue){scene->handle[0]}, 0, &message))
+        return false;
+    memcpy(words, message.bytes, SIZE);
+    is_right = is_whole(0, message.size);
+    mpm_message_destroy(&message);
+    return is_right;
+}
+
+static void make_closed_queue(struct kill_scene *scene)
+{
+    make_queue(scene);
+    CU_ASSERT(!mpm_queue_close((mpm_queue){scene->handle[0]}));
+}
+
+/* It is the putter's still, whole. */
+static bool fail_to_put_one_in_place(const struct kill_scene *scene)
+{
+    mpm_message message;
+    bool is_right;
+
+    if (mpm_message_create(SIZE, &message))
+        return false;
+    fill(3);
+    memcpy(message.bytes, words, SIZE);
+    is_right = mpm_queue_put_message((mpm_queue){scene->handle[0]}, &message, MPM_FOREVER) == MPM_ECLOSED &&
+               message.bytes && !memcmp(message.bytes, words, SIZE);
+    mpm_message_destroy(&message);
+    return is_right;
+}
+
+static bool is_not_put(const struct kill_scene *scene, bool unused)
+{
+    mpm_queue queue = {scene->handle[0]};
+    size_t messages = 1;
+
+    (void)unused;
+    return !mpm_queue_size(queue, &messages) && !messages && !mpm_queue_destroy(queue);
+}
+
 /* Pipes, of which main has the first end. */
 
 static void make_pipe(struct kill_scene *scene)
@@ -168,6 +226,9 @@ static bool is_received_or_not(const struct kill_scene *scene, bool was_killed)
 const struct kill_operation kill_operations[] = {
     {"a long put from another node", make_queue, put_one, is_put_or_not},
     {"a long get from another node", make_full_queue, get_one, is_got_or_not},
+    {"a long put in place from another node", make_queue, put_one_in_place, is_put_or_not},
+    {"a long get in place from another node", make_full_queue, get_one_in_place, is_got_or_not},
+    {"a long put in place that fails", make_closed_queue, fail_to_put_one_in_place, is_not_put},
     {"a long send from another node", make_pipe, send_one, is_sent_or_not},
     {"a long receive from another node", make_full_pipe, receive_one, is_received_or_not},
 };

@@ -19,6 +19,7 @@
 #include "mpmap/dataset.h"
 #include "mpmap/handle.h"
 #include "mpmap/look.h"
+#include "mpmap/message.h"
 #include "mpmap/pipe.h"
 #include "mpmap/plugin.h"
 #include "mpmap/pool.h"

@@ -27,6 +27,12 @@
  * given, and freed by whoever sets the request free, and takes it back as its own before, so the reaper does requests
  * first and then what the dead process still owned.
  *
+ * Of a message that is put in place the call's block is the message's own: the request names it, and it is given then,
+ * as any other. If the put has failed, the caller finds it there, and takes it back as it would to free it. It may be
+ * on its way out still (struct leaving): then the courier keeps the reply back until it has left. Of a message that is got in
+ * place the caller takes the block of the reply in the same way, and keeps it. If it dies in between, the request or
+ * the dead process has the block, and the reaper frees it.
+ *
  * The set of requests with news for the courier is an index set; who has put a request there rings the doorbell. A
  * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the request
  * and puts it there. So a request may be put there once too often, and be the next call's by then: the courier keeps
@@ -85,6 +91,8 @@ struct request {
     uint64_t size;  /* of the call's bytes, then of the reply's */
     uint64_t block; /* where they stand if they do not fit; 0 if they do */
     uint64_t room;  /* how many may stand there, or here */
+    uint64_t lead;  /* how far behind the beginning of a block they stand: the caller's, as the next one */
+    uint32_t keeps; /* 1: the block is the caller's message, which it has again if the call fails */
     int32_t status;
     char text[MESSAGE_TEXT_SIZE];
     _Alignas(8) char bytes[INLINE_SIZE];
@@ -145,7 +153,7 @@ static int reserve_request(struct arena *arena, uint32_t *reserved)
             !atomic_compare_exchange_strong(&request->state, &free_state,
                                             REQUEST_FILLING | process_own_number() << 8))
             continue;
-        request->block = 0;
+        request->block = request->lead = request->keeps = 0;
         request->room = INLINE_SIZE;
         *reserved = i;
         return MPM_OK;
@@ -158,12 +166,13 @@ static enum request_state state_of(uint32_t word)
     return (enum request_state)(word & 0xff);
 }
 
-static void *request_bytes(struct arena *arena, struct request *request)
+static char *request_bytes(struct arena *arena, struct request *request)
 {
-    return request->block ? arena_at(arena, request->block) : request->bytes;
+    return request->block ? (char *)arena_at(arena, request->block) + request->lead : request->bytes;
 }
 
-/* Room for bytes of a call or a reply in a request that is the caller's own. The old ones are lost. */
+/* Room for bytes of a call or a reply in a request that is one's own. The old ones are lost; a caller has none yet, as an
+ * old block would be lost, too, if it died here. */
 static int request_make_room(struct arena *arena, struct request *request, size_t size)
 {
     uint64_t old = request->block, offset;
@@ -171,7 +180,7 @@ static int request_make_room(struct arena *arena, struct request *request, size_
 
     if (size <= request->room)
         return MPM_OK;
-    if ((status = arena_alloc(arena, size, process_own_number(), &offset)))
+    if ((status = arena_alloc(arena, request->lead + size, process_own_number(), &offset)))
         return status;
     KILL_POINT();
     request->block = offset;
@@ -184,7 +193,7 @@ static int request_make_room(struct arena *arena, struct request *request, size_
 }
 
 /* The block is the caller's own again before the request forgets it. */
-static void request_free(struct arena *arena, struct request *request)
+static uint64_t request_take_block(struct arena *arena, struct request *request)
 {
     uint64_t block = request->block;
 
@@ -193,7 +202,12 @@ static void request_free(struct arena *arena, struct request *request)
     KILL_POINT();
     request->block = 0;
     KILL_POINT();
-    arena_free(arena, block);
+    return block;
+}
+
+static void request_free(struct arena *arena, struct request *request)
+{
+    arena_free(arena, request_take_block(arena, request));
     atomic_store(&request->state, REQUEST_FREE);
 }
 
@@ -229,6 +243,22 @@ static char *copy_part(char *to, const void *from, size_t size)
     return to + size;
 }
 
+/* The message stands behind what goes before it, and is the request's from here on. */
+static void give_message(struct arena *arena, struct request *request, const struct invocation *invocation)
+{
+    uint32_t in_size = invocation->method->in_size;
+
+    assert(in_size <= RING_BLOCK_AT && invocation->method->out_size <= in_size);
+    request->keeps = 1;
+    request->lead = RING_BLOCK_AT - in_size;
+    request->room = in_size + invocation->block->size;
+    request->block = invocation->block->block;
+    KILL_POINT();
+    arena_give(arena, request->block);
+    KILL_POINT();
+    invocation->block->block = 0;
+}
+
 /* With room for the reply, too: what the home gives is gone there, and must not find that there is none. */
 static int fill_request(struct arena *arena, struct request *request, const mpm_handle *handle,
                         const struct invocation *invocation, double timeout_s)
@@ -237,12 +267,20 @@ static int fill_request(struct arena *arena, struct request *request, const mpm_
     char *bytes;
     int status;
 
+    if (invocation
+            ->in_place) { /* what follows `out` in the reply is to stand as a message does, in a block */
+        request->lead = RING_BLOCK_AT - invocation->method->out_size;
+        room = room > INLINE_SIZE ? room : INLINE_SIZE + 1;
+    }
+    if (invocation->block)
+        give_message(arena, request, invocation);
     if ((status = request_make_room(arena, request, size > room ? size : room)))
         return status;
-    bytes = request_bytes(arena, request);
-    bytes = copy_part(bytes, invocation->in, invocation->method->in_size);
-    bytes = copy_part(bytes, invocation->tail, invocation->tail_size);
-    copy_part(bytes, invocation->second, invocation->second_size);
+    bytes = copy_part(request_bytes(arena, request), invocation->in, invocation->method->in_size);
+    if (!invocation->block) {
+        bytes = copy_part(bytes, invocation->tail, invocation->tail_size);
+        copy_part(bytes, invocation->second, invocation->second_size);
+    }
     request->size = size;
     request->handle = *handle;
     request->method = method_code(invocation->method);
@@ -274,7 +312,7 @@ static int read_reply(struct arena *arena, struct request *request, struct invoc
     if (out_size)
         memcpy(invocation->out, bytes, out_size);
     invocation->size = request->size - out_size;
-    if (invocation->size && invocation->room)
+    if (invocation->size && invocation->room && !invocation->in_place)
         memcpy(invocation->more, bytes + out_size,
                invocation->size < invocation->room ? invocation->size : invocation->room);
     return request->status ? error_set(request->status, "%s", request->text) : MPM_OK;
@@ -407,6 +445,21 @@ bool call_is_done(const struct call *call)
     return state_of(atomic_load(&request_at(context_arena(), call->request)->state)) == REQUEST_DONE;
 }
 
+/* What the caller keeps of a request that is DONE: the message that has come, or has not gone. */
+static void keep_block(struct arena *arena, struct request *request, int status,
+                       struct invocation *invocation)
+{
+    uint64_t block;
+
+    if (invocation->in_place && !status) {
+        assert(request->block && request->lead + invocation->method->out_size == RING_BLOCK_AT);
+        block = request_take_block(arena, request);
+        invocation->more_block = (struct ring_block){block, block + RING_BLOCK_AT, invocation->size};
+    } else if (request->keeps && status) {
+        invocation->block->block = request_take_block(arena, request);
+    }
+}
+
 static int finish(const struct call *call, const struct patience *patience, struct invocation *invocation)
 {
     struct arena *arena = context_arena();
@@ -417,6 +470,7 @@ static int finish(const struct call *call, const struct patience *patience, stru
         return status;
     status = read_reply(arena, request, invocation);
     KILL_POINT();
+    keep_block(arena, request, status, invocation);
     request_free(arena, request);
     return status;
 }
@@ -537,8 +591,15 @@ struct leaving {
     uint32_t request;
     uint64_t block;
     bool is_alone; /* the request does not know the block any more */
+    /* The reply to the call, which waits until the block has left; or none. */
+    bool is_answered;
+    struct message_reply reply;
+    size_t size; /* of what comes behind it */
+    char bytes[METHOD_OUT_LIMIT];
 };
 static struct leaving *leaving_first;
+
+static bool give_reply(const struct message_reply *reply, const void *bytes, size_t size);
 
 static void on_left(void *owner)
 {
@@ -549,6 +610,8 @@ static void on_left(void *owner)
     *at = leaving->next;
     if (leaving->is_alone)
         arena_free(context_arena(), leaving->block);
+    else if (leaving->is_answered)
+        (void)give_reply(&leaving->reply, leaving->bytes, leaving->size);
     free(leaving);
 }
 
@@ -732,12 +795,35 @@ static bool give_reply(const struct message_reply *reply, const void *bytes, siz
     return hand_over(request, state) && is_filled;
 }
 
+/* A call that has failed, and whose caller is to have its message back, which is on its way out still: it is told when
+ * that has left. */
+static bool is_kept_back(const struct message_reply *reply, const void *bytes, size_t size)
+{
+    struct leaving *leaving = leaving_first;
+    uint32_t state;
+
+    if (!reply->status || !is_awaited(reply, &state) || !request_at(context_arena(), reply->request)->keeps ||
+        size > sizeof leaving->bytes)
+        return false;
+    while (leaving && (leaving->request != reply->request || leaving->is_alone))
+        leaving = leaving->next;
+    if (!leaving)
+        return false;
+    leaving->is_answered = true;
+    leaving->reply = *reply;
+    leaving->size = size;
+    copy_part(leaving->bytes, bytes, size);
+    return true;
+}
+
 static bool on_reply(unsigned node, const void *payload, size_t size)
 {
     const struct message_reply *reply = payload;
 
     if (size < sizeof *reply || !is_request(reply->request))
         return false;
+    if (is_kept_back(reply, reply + 1, size - sizeof *reply))
+        return true;
     if (give_reply(reply, reply + 1, size - sizeof *reply) && reply->asks)
         say_of_call(node, MESSAGE_ARRIVED, reply->request, reply->serial);
     return true;
@@ -771,7 +857,7 @@ static void *place_reply(unsigned node, const void *head, size_t head_size, size
         return NULL; /* it is looked at again when it has come */
     atomic_store_explicit(&request->arrives, body_size, memory_order_relaxed);
     arriving[node].block = request->block;
-    arriving[node].body = memcpy(arena_at(arena, request->block), reply + 1, out_size);
+    arriving[node].body = memcpy(request_bytes(arena, request), reply + 1, out_size);
     arriving[node].body += out_size;
     request->block = 0;
     request->room = INLINE_SIZE;

@@ -56,9 +56,11 @@ struct invocation {
     bool is_served; /* by the home's courier, for a caller of another node */
     bool gives;     /* there is something to be undone, whatever the status: set by a try in the courier */
     bool asks;      /* to be told when the reply has arrived, however short it is: the same */
-    /* In the courier, of long messages, which change hands in the block of the arena in which they stand: */
-    struct ring_block *block;     /* the tail's, or NULL; a try may take it. In `undo`: that of `more` */
-    struct ring_block more_block; /* that of `more`, if a try has got it so */
+    /* Of long messages, which change hands in the block of the arena in which they stand. In the courier, and of a
+     * caller who has its message in place (sync/message.h): */
+    struct ring_block *block; /* the tail's, or NULL; who takes it leaves none. In `undo`: that of `more` */
+    struct ring_block more_block; /* that of `more`, if a try has got it so; it is this process's */
+    bool in_place;                /* what follows `out` is to come so; at home only if it is long */
 };
 
 /* One try. 0 or a status with its sentence, or CALL_MUST_WAIT. `object` is NULL for nodes and processes. In the courier

@@ -439,6 +439,17 @@ void arena_free(struct arena *arena, uint64_t offset)
     errno = saved_errno;
 }
 
+size_t arena_room(struct arena *arena, uint64_t offset, uint32_t owner)
+{
+    uint64_t word = 0;
+
+    lock(arena);
+    if (is_block(arena, offset))
+        word = load_word(block_at(arena, offset - UNIT));
+    unlock(arena);
+    return word && WORD_OWNER(word) == owner ? (WORD_UNITS(word) - 1) * UNIT : 0;
+}
+
 size_t arena_free_owned(struct arena *arena, uint32_t owner)
 {
     size_t freed = 0;

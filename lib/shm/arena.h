@@ -52,6 +52,8 @@ void arena_give(struct arena *arena, uint64_t offset);
 void arena_pass(struct arena *arena, uint64_t offset, uint32_t owner);
 /* Frees a block; offset 0 is fine. Keeps errno. An offset that is no block in use is an error in the log. */
 void arena_free(struct arena *arena, uint64_t offset);
+/* How many bytes a block in use has, if one starts there, and is `owner`'s; else 0. */
+size_t arena_room(struct arena *arena, uint64_t offset, uint32_t owner);
 /* Frees all blocks of a dead process, or of a pool or an object. How many there were. It takes as long as the arena has
  * blocks, but for a process that owns none. */
 size_t arena_free_owned(struct arena *arena, uint32_t owner);

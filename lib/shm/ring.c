@@ -52,8 +52,11 @@ struct segment {
     uint64_t next;
     uint64_t end; /* offset of the first byte behind it */
     uint64_t alone;
-    uint64_t first; /* offset of the record that is to be got first, if it is not the first one; or 0 */
+    uint64_t first; /* offset of the record that is to be got first, if it does not follow this; or 0 */
 };
+
+#define ALONE_AT (RING_BLOCK_AT - sizeof(struct ring_record)) /* where the record of a long message starts */
+_Static_assert(ALONE_AT >= sizeof(struct segment), "it stands behind the segment's own part");
 
 void ring_create(struct ring *ring, uint32_t owner, uint64_t maxsize)
 {
@@ -91,7 +94,7 @@ static int make_segment(struct ring *ring, struct arena *arena, uint64_t size, b
         return status;
     KILL_POINT();
     segment = segment_at(arena, *made);
-    *segment = (struct segment){.end = *made + size, .alone = alone};
+    *segment = (struct segment){.end = *made + size, .alone = alone, .first = alone ? *made + ALONE_AT : 0};
     return MPM_OK;
 }
 
@@ -118,7 +121,7 @@ static int make_segments(struct ring *ring, struct arena *arena, uint64_t last, 
 
     if (size <= RING_SHORT)
         return make_segment(ring, arena, next_size(ring, arena, last, record), false, made);
-    if ((status = make_segment(ring, arena, sizeof(struct segment) + record, true, made)))
+    if ((status = make_segment(ring, arena, ALONE_AT + record, true, made)))
         return status;
     if ((status = make_segment(ring, arena, SEGMENT_MIN, false, &behind))) {
         arena_free(arena, *made);
@@ -208,17 +211,14 @@ int ring_put(struct ring *ring, struct arena *arena, const struct ring_messages 
 
 int ring_block_make(struct arena *arena, size_t size, uint32_t owner, struct ring_block *made)
 {
-    uint64_t length = sizeof(struct segment) + ring_record_size(size);
+    uint64_t block;
     int status;
 
-    assert(ring_is_long(size));
     if (size > SIZE_LIMIT)
         return error_set(MPM_ENOMEM, "a message of %zu bytes is larger than any arena", size);
-    if ((status = arena_alloc(arena, length, owner, &made->block)))
+    if ((status = arena_alloc(arena, ALONE_AT + ring_record_size(size), owner, &block)))
         return status;
-    *segment_at(arena, made->block) = (struct segment){.end = made->block + length, .alone = true};
-    made->at = made->block + sizeof(struct segment) + sizeof(struct ring_record);
-    made->size = size;
+    *made = (struct ring_block){block, block + RING_BLOCK_AT, size};
     return MPM_OK;
 }
 
@@ -226,14 +226,15 @@ int ring_block_make(struct arena *arena, size_t size, uint32_t owner, struct rin
 static int enter_block(struct ring *ring, struct arena *arena, const struct ring_block *block,
                        struct ring_place *place)
 {
-    uint64_t behind;
+    uint64_t record = block->block + ALONE_AT, behind;
     int status;
 
     if ((status = make_segment(ring, arena, SEGMENT_MIN, false, &behind)))
         return status;
     KILL_POINT();
-    segment_at(arena, block->block)->next = behind;
-    ((struct ring_record *)arena_at(arena, block->at - sizeof(struct ring_record)))->size = block->size;
+    *segment_at(arena, block->block) = (struct segment){behind, record + ring_record_size(block->size), true,
+                                                        record};
+    ((struct ring_record *)arena_at(arena, record))->size = block->size;
     KILL_POINT();
     arena_pass(arena, block->block, ring->owner);
     KILL_POINT();
@@ -251,6 +252,7 @@ int ring_put_block(struct ring *ring, struct arena *arena, struct ring_block *bl
     struct ring_place place = ring_own_place(&ring->put);
     int status;
 
+    assert(ring_is_long(block->size) && block->at == block->block + RING_BLOCK_AT);
     *put = 0;
     if (!room_for(ring, 1))
         return MPM_OK;
@@ -395,7 +397,9 @@ static int place_before(struct ring *ring, struct arena *arena, uint64_t size, s
         place->record -= record;
         return MPM_OK;
     }
-    if (size > RING_SHORT || length < sizeof(struct segment) + record)
+    if (size > RING_SHORT)
+        length = ALONE_AT + record;
+    else if (length < sizeof(struct segment) + record)
         length = sizeof(struct segment) + record;
     if ((status = make_segment(ring, arena, length, size > RING_SHORT, &made)))
         return status;

@@ -70,7 +70,10 @@ struct ring_batch {
 enum ring_result ring_get_many(struct ring *ring, struct arena *arena, void *messages,
                                struct ring_batch *batch);
 
-/* A long message stands in a block of the arena that is all its own, and that may change hands in place of a copy. */
+/* A long message stands in a block of the arena that is all its own, and that may change hands in place of a copy. It
+ * begins RING_BLOCK_AT bytes behind the block, on a line of its own; what stands before it is the ring's, while that has
+ * the block, and of no account else. */
+#define RING_BLOCK_AT ((uint64_t)64)
 struct ring_block {
     uint64_t block; /* 0: none */
     uint64_t at;    /* where the message stands, by offset */
@@ -81,9 +84,9 @@ static inline bool ring_is_long(size_t size)
 {
     return size > RING_SHORT;
 }
-/* Makes the block of a message that is to be written there, and put. It is `owner`'s. MPM_ENOMEM. */
+/* Makes the block of a message that is to be written there; it can be put if it is long. It is `owner`'s. MPM_ENOMEM. */
 int ring_block_make(struct arena *arena, size_t size, uint32_t owner, struct ring_block *made);
-/* Puts a message in its block, which is the ring's then, and not the caller's any more: `block` has none. `put` tells
+/* Puts a long message in its block, which is the ring's then, and not the caller's any more: `block` has none. `put` tells
  * whether: 0 if the ring is full. MPM_ENOMEM, with nothing done. By a putter. */
 int ring_put_block(struct ring *ring, struct arena *arena, struct ring_block *block, size_t *put);
 /* Takes the first message with its block, which is `owner`'s then. RING_TOO_SMALL, with its size, if it is not long, or

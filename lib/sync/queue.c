@@ -35,8 +35,10 @@
 #include "shm/ring_inside.h"
 #include "sync/channel.h"
 #include "sync/kinds.h"
+#include "sync/message.h"
 
 #define BATCH_SIZE ((size_t)1 << 20) /* bytes of messages that one call to another node carries */
+#define SHORT_ROOM ((size_t)256) /* of a message that is got in place, before it is known how long it is */
 
 enum { WAIT_MESSAGE, WAIT_ROOM, WAIT_DONE }; /* the first two are the sides, too */
 
@@ -162,16 +164,20 @@ static int say_too_small(const struct get_in *get, const struct get_out *got)
                      (size_t)got->first_size, (size_t)get->size);
 }
 
-/* Of a long message for another node the block is taken. */
+/* Of a long message for another node, or of one that is got in place, the block is taken. */
 static bool take_block(struct queue *queue, const struct get_in *get, struct invocation *invocation)
 {
     struct ring_block block;
 
-    if (!invocation->is_served || get->count > 1 ||
-        ring_get_block(&queue->ring, context_arena(), get->count ? get->size : 0, get->size,
-                       process_own_number(), &block) != RING_DONE)
+    if (!(invocation->is_served || invocation->in_place) || get->count > 1 ||
+        ring_get_block(&queue->ring, context_arena(), get->count ? get->size : 0,
+                       invocation->in_place ? SIZE_MAX : get->size, process_own_number(),
+                       &block) != RING_DONE)
         return false;
-    invocation_give_block(invocation, &block);
+    if (invocation->is_served)
+        invocation_give_block(invocation, &block);
+    else
+        invocation->more_block = block;
     *(struct get_out *)invocation->out = (struct get_out){get->count, block.size};
     return true;
 }
@@ -622,15 +628,22 @@ static int put_batch(const mpm_handle *handle, const struct put_in *put, const v
     return status;
 }
 
+static int check_crosses(size_t size)
+{
+    if (size <= CALL_WHOLE)
+        return MPM_OK;
+    return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu", size,
+                     CALL_WHOLE);
+}
+
 static int put_remote(const mpm_handle *handle, const struct put_in *put, const void *messages,
                       uint64_t *done, double timeout_s)
 {
     uint64_t deadline_ns = call_deadline_ns(timeout_s);
     int status = MPM_OK;
 
-    if (put->size > CALL_WHOLE)
-        return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
-                         (size_t)put->size, CALL_WHOLE);
+    if ((status = check_crosses(put->size)))
+        return status;
     if (put->size <= POST_LIMIT && put->count <= POST_LIMIT && put->size * put->count <= POST_LIMIT &&
         post_operation(handle, OBJECT_QUEUE, 0, messages, put->size, put->count)) {
         *done = put->count;
@@ -652,8 +665,7 @@ static int get_remote(const mpm_handle *handle, struct invocation *invocation, d
     status = invoke_remote(handle, invocation, timeout_s);
     get->size = room;
     if (status == MPM_ETOOSMALL && got->first_size > CALL_WHOLE && got->first_size <= room)
-        return error_set(MPM_ENOMEM, "a message of %zu bytes is too large for another node: at most %zu",
-                         (size_t)got->first_size, CALL_WHOLE);
+        return check_crosses(got->first_size);
     return status == MPM_ETOOSMALL ? say_too_small(get, got) : status;
 }
 
@@ -830,6 +842,117 @@ int mpm_queue_get(mpm_queue queue, double timeout_s, void *message, size_t room,
     if (!isnan(timeout_s) && get_at_once(&queue.handle, message, room, size ? size : &unused))
         return MPM_OK;
     return get_slowly(&queue.handle, timeout_s, message, room, size);
+}
+
+/* A long message comes in its block; a short one is copied into one that is there before. */
+static int get_in_place(const mpm_handle *queue, double timeout_s, struct ring_block *got)
+{
+    uint64_t deadline_ns = call_deadline_ns(timeout_s);
+    struct get_out out = {.first_size = SHORT_ROOM};
+    int status;
+
+    do {
+        struct get_in in = {.size = out.first_size};
+        struct invocation invocation = {.method = &methods[QUEUE_GET],
+                                        .in = &in,
+                                        .out = &out,
+                                        .in_place = true,
+                                        .turn = FAIRNESS_STANDS_BACK};
+
+        if ((status = ring_block_make(context_arena(), in.size, process_own_number(), got)))
+            return status;
+        invocation.more = arena_at(context_arena(), got->at);
+        status = invoke_local(queue, &invocation, call_time_left_s(timeout_s, deadline_ns));
+        got->size = out.first_size;
+        if (status || invocation.more_block.block)
+            arena_free(context_arena(), got->block);
+        if (invocation.more_block.block)
+            *got = invocation.more_block;
+    } while (status == MPM_ETOOSMALL);
+    return status;
+}
+
+/* Memory for a message of unknown size was there before it came: a short one needs less. */
+static void trim(struct ring_block *block)
+{
+    struct ring_block trimmed;
+
+    if (ring_is_long(block->size) ||
+        ring_block_make(context_arena(), block->size, process_own_number(), &trimmed))
+        return;
+    if (block->size)
+        memcpy(arena_at(context_arena(), trimmed.at), arena_at(context_arena(), block->at), block->size);
+    arena_free(context_arena(), block->block);
+    *block = trimmed;
+}
+
+static int get_in_place_remote(const mpm_handle *queue, double timeout_s, struct ring_block *got)
+{
+    struct get_in in = {.size = SIZE_MAX};
+    struct get_out out = {0};
+    struct invocation invocation = {.method = &methods[QUEUE_GET],
+                                    .in = &in,
+                                    .out = &out,
+                                    .in_place = true,
+                                    .turn = FAIRNESS_STANDS_BACK};
+    int status = get_remote(queue, &invocation, timeout_s);
+
+    *got = invocation.more_block;
+    if (!status)
+        trim(got);
+    return status;
+}
+
+int mpm_queue_get_message(mpm_queue queue, double timeout_s, mpm_message *message)
+{
+    struct ring_block got;
+    int status;
+
+    if (context_role() == ROLE_NONE)
+        return context_no_run("mpm_queue_get_message");
+    if (!message)
+        return error_set(MPM_EINVAL, "mpm_queue_get_message: the pointer for the message is NULL");
+    status = (object_is_home(&queue.handle) ? get_in_place : get_in_place_remote)(&queue.handle, timeout_s,
+                                                                                  &got);
+    if (!status)
+        *message = message_of(&got);
+    return status;
+}
+
+static int put_in_place(const mpm_handle *queue, struct ring_block *block, double timeout_s)
+{
+    struct put_in in = {.size = block->size, .count = 1};
+    uint64_t done = 0;
+    struct invocation invocation = {.method = &methods[QUEUE_PUT],
+                                    .in = &in,
+                                    .tail = arena_at(context_arena(), block->at),
+                                    .tail_size = block->size,
+                                    .out = &done,
+                                    .block = block,
+                                    .turn = FAIRNESS_STANDS_BACK};
+    int status;
+
+    if (object_is_home(queue))
+        return invoke_local(queue, &invocation, timeout_s);
+    if ((status = check_crosses(block->size)))
+        return status;
+    return invoke_remote(queue, &invocation, timeout_s);
+}
+
+int mpm_queue_put_message(mpm_queue queue, mpm_message *message, double timeout_s)
+{
+    struct ring_block block;
+    int status = message_find_block("mpm_queue_put_message", message, &block);
+
+    if (status)
+        return status;
+    if (ring_is_long(block.size))
+        status = put_in_place(&queue.handle, &block, timeout_s);
+    else if (!(status = mpm_queue_put(queue, message->bytes, message->size, timeout_s)))
+        arena_free(context_arena(), block.block);
+    if (!status || !block.block)
+        *message = (mpm_message){0};
+    return status;
 }
 
 int mpm_queue_get_many(mpm_queue queue, size_t size, size_t count, double timeout_s, void *messages,

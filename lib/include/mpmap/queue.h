@@ -30,6 +30,7 @@
 
 #include "api.h"
 #include "handle.h"
+#include "message.h"
 
 MPM_BEGIN
 
@@ -69,6 +70,16 @@ MPM_API MPM_CHECKED int mpm_queue_destroy(mpm_queue queue);
  *         memory is full; MPM_EINVAL; MPM_ESTALE; MPM_ESTATE; MPM_EINTERRUPTED; MPM_ENODELOST. */
 MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size_t size, double timeout_s);
 
+/** Puts a message without copying it: it changes hands (message.h). Waits while the queue is full.
+ * @param queue      the queue
+ * @param message    the caller's own; none once it has been put. If the call fails it is the caller's still, unless it had
+ *                   left for another node, which then did not answer in time or was lost, or the call was
+ *                   interrupted: then it is freed, and is none, too
+ * @param timeout_s  seconds to wait for room at most, or MPM_FOREVER; 0: do not wait
+ * @return as mpm_queue_put(); MPM_EINVAL also for what is no message of this process, and if its size was made
+ *         larger. */
+MPM_API MPM_CHECKED int mpm_queue_put_message(mpm_queue queue, mpm_message *message, double timeout_s);
+
 /** Gets the first message. Waits while the queue is empty. A message that comes too late from another node (see the
  * time limits in sync.h) becomes the first of the queue again; a queue that has become full meanwhile then has one
  * more than its maximum.
@@ -94,6 +105,15 @@ MPM_API MPM_CHECKED int mpm_queue_get(mpm_queue queue, double timeout_s, void *m
  * @return as mpm_queue_get(), but for MPM_ETOOSMALL; MPM_ENOMEM also if the caller has no memory; MPM_EINVAL also
  *         if `message` or `size` is NULL. */
 MPM_API MPM_CHECKED int mpm_queue_get_alloc(mpm_queue queue, double timeout_s, void **message, size_t *size);
+
+/** Gets the first message, however long it is, without copying it: the caller frees it with mpm_message_destroy(), or
+ * puts it into a queue again. Waits as mpm_queue_get().
+ * @param queue      the queue
+ * @param timeout_s  seconds to wait at most, or MPM_FOREVER; 0: do not wait
+ * @param message    out: the message, the caller's own
+ * @return as mpm_queue_get(), but for MPM_ETOOSMALL; MPM_ENOMEM also if there is no shared memory for a short message,
+ *         which stays; MPM_EINVAL also if `message` is NULL. */
+MPM_API MPM_CHECKED int mpm_queue_get_message(mpm_queue queue, double timeout_s, mpm_message *message);
 
 /** Gets the first message if it has exactly `size` bytes. Waits as mpm_queue_get().
  * @param queue      the queue
