@@ -494,7 +494,7 @@ figures_are()
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
-for bench in map=9 metg=4 value=3 queue=5 latency=50 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
+for bench in map=9 metg=4 value=3 queue=5 latency=62 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
     figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
 done
 figures_are 10 schedule --simulate --seconds 0.1
@@ -507,7 +507,7 @@ figures_are 16 step --two-nodes --seconds 0.001
 run "$mpmap" bench step --two-nodes --launcher no-such-launcher
 check "steps over two nodes that nobody can start are status 1" status_is 1
 check "it is told that they are left out" err_has 'mpmap: no steps come from two ranks by "no-such-launcher": skipping those over two nodes'
-figures_are 24 wire --seconds 0.001 # no line has so many rounds that more than its median is told
+figures_are 27 wire --seconds 0.001 # no line has so many rounds that more than its median is told
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 for bench in step wire; do

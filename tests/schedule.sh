@@ -75,6 +75,6 @@ all_positive="all(figure['value'] > 0 for figure in f.values())"
 promises "schedule measures" "len(f) == 10 and $all_positive" schedule --seconds 0.002
 promises "metg measures" "len(f) == 4 and $all_positive" metg --seconds 0.002
 . "$(dirname "${BASH_SOURCE[0]}")/support/mpirun.sh"
-promises "wire measures, in ranks that had started MPI" "len(f) == 24 and $all_positive" wire --seconds 0.001
+promises "wire measures, in ranks that had started MPI" "len(f) == 27 and $all_positive" wire --seconds 0.001
 
 report

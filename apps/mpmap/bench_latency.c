@@ -15,7 +15,8 @@
 #define DEFAULT_SECONDS 0.1
 #define MOST_ROUNDS     ((size_t)20000) /* in a piece */
 #define FIRST_ROUNDS    ((size_t)20)
-#define LINES           3 /* the word, the queue and the pipe */
+#define LINES           4               /* the word, the queue, the pipe, and a long message in place */
+#define LONG_ENOUGH     ((size_t)65536) /* to be measured in place */
 #define LONG_SIZE       ((size_t)4 << 20)
 #define LONG_MESSAGES   4 /* that a queue of long ones holds */
 
@@ -56,6 +57,11 @@ struct samples {
     double *one_way_us;
 };
 
+static size_t lines_of(size_t size)
+{
+    return size >= LONG_ENOUGH ? LINES : LINES - 1;
+}
+
 static int make_samples(struct samples *samples, double seconds)
 {
     int status = line_open(&samples->line);
@@ -71,7 +77,7 @@ static int fill_samples(struct samples *samples)
     int status = 0;
 
     for (size_t piece = 0; !status && piece < BENCH_REPETITIONS; piece++) {
-        for (size_t i = 0; !status && i < LINES; i++)
+        for (size_t i = 0; !status && i < lines_of(samples[0].line.size); i++)
             status = line_measure(&samples[i].line, samples[i].count,
                                   samples[i].one_way_us + piece * samples[i].count);
     }
@@ -90,14 +96,14 @@ static const char *make_name(const char *carrier, size_t size, bool sleeps, cons
 
 static size_t make_figures(struct samples *samples, struct bench_figure *figures)
 {
-    static const char *const carriers[LINES] = {"word", "queue", "pipe"};
+    static const char *const carriers[LINES] = {"word", "queue", "pipe", "queue in place"};
     const struct line *line = &samples[0].line;
     double of_them[LINES][PERCENTILES];
-    size_t count = 0;
+    size_t count = 0, lines = lines_of(line->size);
 
-    for (size_t i = 0; i < LINES; i++)
+    for (size_t i = 0; i < lines; i++)
         percentiles(samples[i].one_way_us, BENCH_REPETITIONS * samples[i].count, of_them[i]);
-    for (size_t i = 1; i < LINES; i++) {
+    for (size_t i = 1; i < lines; i++) {
         for (size_t j = 0; j < PERCENTILES; j++)
             figures[count++] = (struct bench_figure){
                 make_name(carriers[i], line->size, line->sleeps, percentile_names[j]), of_them[i][j] * 1e-6,
@@ -112,13 +118,13 @@ static int measure_size(size_t size, bool sleeps, double seconds, struct bench_f
     struct samples samples[LINES];
     int status = 0;
 
-    for (size_t i = 0; i < LINES; i++)
+    for (size_t i = 0; i < lines_of(size); i++)
         samples[i] = (struct samples){.line = {.kind = (enum line_kind)i, .sleeps = sleeps, .size = size}};
-    for (size_t i = 0; !status && i < LINES; i++)
+    for (size_t i = 0; !status && i < lines_of(size); i++)
         status = make_samples(&samples[i], seconds);
     if (!status && !(status = fill_samples(samples)))
         *count += make_figures(samples, figures + *count);
-    for (size_t i = 0; !status && i < LINES; i++) {
+    for (size_t i = 0; !status && i < lines_of(size); i++) {
         free(samples[i].one_way_us);
         status = line_close(&samples[i].line);
     }

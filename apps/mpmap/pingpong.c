@@ -79,44 +79,75 @@ static int receive_word(const struct line *line, unsigned side, void *bytes)
 
 /* Both sides of any line. Side 0 begins. */
 
-static int send(const struct line *line, unsigned side, const void *bytes)
+static int send(const struct line *line, unsigned side, mpm_message *message)
 {
-    if (line->kind == LINE_WORD)
-        return send_word(line, side, bytes);
-    if (line->kind == LINE_QUEUE)
-        return mpm_queue_put(line->queues[side], bytes, line->size, MPM_FOREVER);
-    return mpm_connection_send(line->ends[side], bytes, line->size, MPM_FOREVER);
+    switch (line->kind) {
+    case LINE_WORD:
+        return send_word(line, side, message->bytes);
+    case LINE_QUEUE:
+        return mpm_queue_put(line->queues[side], message->bytes, line->size, MPM_FOREVER);
+    case LINE_PIPE:
+        return mpm_connection_send(line->ends[side], message->bytes, line->size, MPM_FOREVER);
+    case LINE_IN_PLACE:
+    default:
+        return mpm_queue_put_message(line->queues[side], message, MPM_FOREVER);
+    }
 }
 
 /* What the other side has sent. */
-static int receive(const struct line *line, unsigned side, void *bytes)
+static int receive(const struct line *line, unsigned side, mpm_message *message)
 {
-    if (line->kind == LINE_WORD)
-        return receive_word(line, !side, bytes);
-    if (line->kind == LINE_QUEUE)
-        return mpm_queue_get(line->queues[!side], MPM_FOREVER, bytes, line->size, NULL);
-    return mpm_connection_recv(line->ends[side], MPM_FOREVER, bytes, line->size, NULL);
+    switch (line->kind) {
+    case LINE_WORD:
+        return receive_word(line, !side, message->bytes);
+    case LINE_QUEUE:
+        return mpm_queue_get(line->queues[!side], MPM_FOREVER, message->bytes, line->size, NULL);
+    case LINE_PIPE:
+        return mpm_connection_recv(line->ends[side], MPM_FOREVER, message->bytes, line->size, NULL);
+    case LINE_IN_PLACE:
+    default:
+        return mpm_queue_get_message(line->queues[!side], MPM_FOREVER, message);
+    }
+}
+
+/* The memory that a side has for messages; of a message in place none is needed by who gets the first one. */
+static int make_memory(const struct line *line, bool begins, mpm_message *message)
+{
+    *message = (mpm_message){.size = line->size};
+    if (line->kind == LINE_IN_PLACE)
+        return begins ? mpm_message_create(line->size, message) : 0;
+    message->bytes = calloc(1, line->size);
+    return message->bytes ? 0 : MPM_ENOMEM;
+}
+
+static void free_memory(const struct line *line, mpm_message *message)
+{
+    if (line->kind == LINE_IN_PLACE)
+        mpm_message_destroy(message);
+    else
+        free(message->bytes);
 }
 
 static int send_back(const void *args, size_t args_size)
 {
     const struct line *line = args;
-    double *message = malloc(line->size), start_s;
-    int status = message ? 0 : MPM_ENOMEM;
+    mpm_message message;
+    int status = make_memory(line, false, &message);
+    double start_s;
 
     (void)args_size;
-    while (!status && !(status = receive(line, 1, message)) && *message != THE_END) {
+    while (!status && !(status = receive(line, 1, &message)) && *(double *)message.bytes != THE_END) {
         start_s = bench_now_s();
         if (line->sleeps)
             line_be_still();
-        *message = bench_now_s() - start_s;
-        status = send(line, 1, message);
+        *(double *)message.bytes = bench_now_s() - start_s;
+        status = send(line, 1, &message);
     }
-    free(message);
+    free_memory(line, &message);
     return status ? 1 : 0;
 }
 
-static int go_round(const struct line *line, double *message, double *one_way_us)
+static int go_round(const struct line *line, mpm_message *message, double *one_way_us)
 {
     double start_s;
     int status;
@@ -124,27 +155,28 @@ static int go_round(const struct line *line, double *message, double *one_way_us
     if (line->sleeps)
         line_be_still();
     start_s = bench_now_s();
-    *message = 0;
+    *(double *)message->bytes = 0;
     if ((status = send(line, 0, message)) || (status = receive(line, 0, message)))
         return status;
-    *one_way_us = (bench_now_s() - start_s - *message) / 2 * 1e6;
+    *one_way_us = (bench_now_s() - start_s - *(double *)message->bytes) / 2 * 1e6;
     return 0;
 }
 
 static int go_rounds(const struct line *line, size_t count, double *one_way_us)
 {
-    double *message = calloc(1, line->size), unused;
-    int status = message ? 0 : MPM_ENOMEM;
+    mpm_message message;
+    int status = make_memory(line, true, &message);
+    double unused;
 
     for (size_t i = 0; !status && i < WARM_UP && i < count; i++)
-        status = go_round(line, message, &unused);
+        status = go_round(line, &message, &unused);
     for (size_t i = 0; !status && i < count; i++)
-        status = go_round(line, message, &one_way_us[i]);
+        status = go_round(line, &message, &one_way_us[i]);
     if (!status) {
-        *message = THE_END;
-        status = send(line, 0, message);
+        *(double *)message.bytes = THE_END;
+        status = send(line, 0, &message);
     }
-    free(message);
+    free_memory(line, &message);
     return status;
 }
 

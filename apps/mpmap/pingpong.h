@@ -20,6 +20,7 @@ enum line_kind {
     LINE_WORD, /* the limit: a copy into shared memory, a word that says so, and a copy out of it; this node only */
     LINE_QUEUE,
     LINE_PIPE,
+    LINE_IN_PLACE, /* a queue, too: the message comes and goes where it stands */
 };
 
 struct line {

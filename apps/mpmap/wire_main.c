@@ -114,7 +114,8 @@ static double best_message_rate(double seconds)
 /* Messages there and back between ranks. */
 
 static const size_t sizes[] = {8, 4096, 65536, (size_t)4 << 20, (size_t)64 << 20};
-#define SIZES (sizeof sizes / sizeof *sizes)
+#define SIZES      (sizeof sizes / sizeof *sizes)
+#define FIRST_LONG ((size_t)2) /* in place, too */
 
 /* Of bare MPI, one way. The first half by ranks that spin. And the CPU of a look after a sleep. */
 static struct {
@@ -216,6 +217,9 @@ static const char *make_name(const char *carrier, size_t size, const char *perce
     return strdup(text);
 }
 
+static const char *const line_names[] = {
+    [LINE_QUEUE] = "queue", [LINE_PIPE] = "pipe", [LINE_IN_PLACE] = "queue in place"};
+
 /* One line to the other node. */
 static int measure_line(enum line_kind kind, size_t which, double seconds, struct bench_figure *figures,
                         size_t *figure_count)
@@ -235,8 +239,8 @@ static int measure_line(enum line_kind kind, size_t which, double seconds, struc
     percentiles(one_way_us, count, of_them);
     for (size_t i = 0; i < (count < MANY_ROUNDS ? 1 : PERCENTILES); i++, ++*figure_count)
         figures[*figure_count] = (struct bench_figure){
-            make_name(kind == LINE_QUEUE ? "queue" : "pipe", line.size, percentile_names[i]),
-            of_them[i] * 1e-6, "s", bare.us[SIZES + which][i] * 1e-6, "MPI_Send, ranks that nap"};
+            make_name(line_names[kind], line.size, percentile_names[i]), of_them[i] * 1e-6, "s",
+            bare.us[SIZES + which][i] * 1e-6, "MPI_Send, ranks that nap"};
     return line_close(&line);
 }
 
@@ -373,6 +377,8 @@ static int measure_lines(double seconds, struct bench_figure *figures, size_t *c
     *count += TURN_FIGURES;
     for (size_t i = 0; !status && i < 2 * SIZES; i++)
         status = measure_line(i < SIZES ? LINE_QUEUE : LINE_PIPE, i % SIZES, seconds, figures, count);
+    for (size_t i = FIRST_LONG; !status && i < SIZES; i++)
+        status = measure_line(LINE_IN_PLACE, i, seconds, figures, count);
     *count += add_bare(figures + *count);
     return status;
 }
@@ -492,7 +498,7 @@ static void measure_idle(double seconds, struct bench_figure *figures)
 /* In main. */
 static int run(double seconds, double rate, bool json)
 {
-    struct bench_figure figures[4 + (2 * SIZES + 1) * PERCENTILES + TURN_FIGURES + SIZES];
+    struct bench_figure figures[4 + (3 * SIZES + 1) * PERCENTILES + TURN_FIGURES + SIZES];
     size_t count = 2;
     int exit_status;
 
