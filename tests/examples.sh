@@ -157,6 +157,12 @@ wanted='1 squared: 1
 example 18_dictionary
 python_prints is_exactly 18_dictionary
 
+wanted='frame 0: 8294400 pixels, the last is 255
+frame 1: 8294400 pixels, the last is 254
+frame 2: 8294400 pixels, the last is 253
+frame 3: 8294400 pixels, the last is 252'
+example 19_messages
+
 wanted='After 400 steps: top 93.196, middle 17.200, bottom 0.487'
 prints is_exactly "$bin/17_stencil"
 prints is_exactly mpirun -n 2 "$bin/17_stencil"
