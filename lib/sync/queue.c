@@ -942,9 +942,10 @@ static int put_in_place(const mpm_handle *queue, struct ring_block *block, doubl
 int mpm_queue_put_message(mpm_queue queue, mpm_message *message, double timeout_s)
 {
     struct ring_block block;
-    int status = message_find_block("mpm_queue_put_message", message, &block);
+    int status;
 
-    if (status)
+    if ((status = error_check_timeout(timeout_s)) ||
+        (status = message_find_block("mpm_queue_put_message", message, &block)))
         return status;
     if (ring_is_long(block.size))
         status = put_in_place(&queue.handle, &block, timeout_s);
