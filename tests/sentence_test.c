@@ -2,6 +2,7 @@
 /* Every failing call leaves a sentence of its own, which names the thing, and the value if there is one: on objects at
  * home, and on those of the last node. A row is a call, its status, and words that the sentence must have. */
 #include <CUnit/CUnit.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -94,7 +95,7 @@ static void make_queues(struct things *things)
     EXPECT(!mpm_lock_create(&things->stale_lock) && !mpm_lock_destroy(things->stale_lock));
     EXPECT(!mpm_lock_create(&things->orphan));
     dead = start_on(mpm_node_id(), hold_and_die, &things->orphan, sizeof things->orphan);
-    expect_end(dead, -SIGKILL);
+    EXPECT(!mpm_process_join(dead, MPM_FOREVER)); /* it is not closed: its name is still known */
 }
 
 static void make_others(struct things *things)
@@ -188,6 +189,24 @@ static void pipes(const struct things *t)
     FAILS(MPM_EINVAL, "mpm_pipe_create|second", mpm_pipe_create(MPM_DUPLEX, &end, NULL));
 }
 
+static void *hold(void *lock)
+{
+    EXPECT(!mpm_rlock_acquire(*(const mpm_rlock *)lock, 0));
+    return NULL;
+}
+
+/* What no sentence had a word for. */
+static void locks_of_main(void)
+{
+    mpm_rlock lock;
+    pthread_t thread;
+
+    CU_ASSERT_FATAL(!mpm_rlock_create(&lock) && !pthread_create(&thread, NULL, hold, &lock));
+    pthread_join(thread, NULL);
+    FAILS(MPM_EINVAL, "the lock: another thread of the process does", mpm_rlock_release(lock));
+    CU_ASSERT(!mpm_rlock_destroy(lock));
+}
+
 static void locks(const struct things *t)
 {
     mpm_lock none = {{0}};
@@ -196,8 +215,9 @@ static void locks(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_lock_acquire(t->held, 0));
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_lock_acquire(t->held, SHORT_S));
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_rlock_acquire(t->held_rlock, SHORT_S));
-    FAILS(MPM_EINVAL, "the lock|process", mpm_rlock_release(t->held_rlock));
-    FAILS(MPM_EOWNERDIED, "died holding the lock|process", mpm_lock_acquire(t->orphan, SHORT_S));
+    FAILS(MPM_EINVAL, "the lock: process Process-|of node", mpm_rlock_release(t->held_rlock));
+    FAILS(MPM_EOWNERDIED, "process Process-|of node|died holding the lock",
+          mpm_lock_acquire(t->orphan, SHORT_S));
     CU_ASSERT(!mpm_lock_release(t->orphan));
     FAILS(MPM_EINVAL, "the lock is free", mpm_lock_release(t->orphan));
     FAILS(MPM_ESTALE, "the lock was destroyed", mpm_lock_acquire(t->stale_lock, SHORT_S));
@@ -209,7 +229,7 @@ static void locks(const struct things *t)
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_value_lock(t->value, SHORT_S));
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_array_lock(t->array, SHORT_S));
     FAILS(MPM_ETIMEDOUT, "the lock was held", mpm_bytes_lock(t->bytes, SHORT_S));
-    FAILS(MPM_EINVAL, "the lock|process", mpm_value_unlock(t->value));
+    FAILS(MPM_EINVAL, "the lock: process Process-", mpm_value_unlock(t->value));
     CU_ASSERT(!mpm_lock_create(&free_lock) && !mpm_lock_destroy(free_lock));
 }
 
@@ -395,6 +415,7 @@ static void check_objects_of(unsigned node)
     queues(&shared->things);
     pipes(&shared->things);
     locks(&shared->things);
+    locks_of_main();
     waits(&shared->things);
     numbers(&shared->things);
     processes(&shared->things);

@@ -11,4 +11,9 @@
  * that node is asked. */
 void process_describe(const struct thread_ref *thread_ref, mpm_process_info *info);
 
+/* The same in words, for a sentence that is said where the object lives, and waits for nobody: "process NAME of node N",
+ * "main"; of a process that is another node's, or was closed, "a process of node N". */
+#define PROCESS_WORDS_SIZE 100
+const char *process_in_words(const struct thread_ref *thread_ref, char words[PROCESS_WORDS_SIZE]);
+
 #endif

@@ -53,6 +53,30 @@ void process_describe(const struct thread_ref *thread_ref, mpm_process_info *inf
         info->process.handle = handle;
 }
 
+const char *process_in_words(const struct thread_ref *thread_ref, char words[PROCESS_WORDS_SIZE])
+{
+    unsigned node = thread_ref->node;
+    struct process_record *record = node == context_topology()->node
+                                        ? process_find(context_arena(), thread_ref->number - 1)
+                                        : NULL;
+    struct process_about about;
+    uint64_t word;
+
+    if (!thread_ref->generation)
+        return "main";
+    snprintf(words, PROCESS_WORDS_SIZE, "a process of node %u", node);
+    if (!record)
+        return words;
+    word = process_read_about(record, &about);
+    if (process_generation_of(word) != thread_ref->generation || process_state_of(word) == PROCESS_FREE)
+        return words;
+    if (record->flags & PROCESS_IS_USERS)
+        snprintf(words, PROCESS_WORDS_SIZE, "process %s of node %u", about.name, node);
+    else
+        snprintf(words, PROCESS_WORDS_SIZE, "a pool's worker of node %u", node);
+    return words;
+}
+
 int mpm_process_self(mpm_process_info *self)
 {
     struct process_record *record;

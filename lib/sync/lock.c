@@ -39,10 +39,21 @@ static bool is_callers(const struct draft *draft)
 
 static int say_died(const struct thread_ref *owner)
 {
+    char words[PROCESS_WORDS_SIZE];
+
     return error_set(MPM_EOWNERDIED,
-                     "process %u of node %u died holding the lock: the caller holds it now, and must check "
-                     "what it protects",
-                     owner->number, owner->node);
+                     "%s died holding the lock: the caller holds it now, and must check what it protects",
+                     process_in_words(owner, words));
+}
+
+static int say_not_callers(const struct draft *draft)
+{
+    const struct thread_ref *owner = &draft->state->owner;
+    char words[PROCESS_WORDS_SIZE];
+
+    return error_set(MPM_EINVAL, "the calling thread does not hold the lock: %s does",
+                     thread_ref_is_same_process(owner, draft->caller) ? "another thread of the process"
+                                                                      : process_in_words(owner, words));
 }
 
 /* Whether it is the lock that is meant, and not another's in the same object record. */
@@ -109,8 +120,7 @@ static int release(struct draft *draft, struct state_request *request, struct st
     if (draft->state->value)
         return error_set(MPM_EINVAL, "the lock is free: there is nothing to release");
     if ((draft->state->flags & COUNTS) && !is_callers(draft))
-        return error_set(MPM_EINVAL, "the calling thread does not hold the lock: process %u of node %u does",
-                         draft->state->owner.number, draft->state->owner.node);
+        return say_not_callers(draft);
     draft->is_changed = true;
     if (!--draft->state->depth)
         set_free(draft);
