@@ -319,6 +319,50 @@ static void check_crashes(mpm_pool *pool, size_t chunk)
     CU_ASSERT_EQUAL(wrong, 0);
 }
 
+/* Some workers die in an item, others note that one fails. */
+static int die_or_fail(mpm_call *call, const void *item, void *result)
+{
+    size_t index = mpm_call_index(call);
+
+    (void)item;
+    if (index % 16 == 0 && first_time(index))
+        raise(SIGSEGV);
+    memcpy(result, &index, sizeof index);
+    return index % 7 == 3;
+}
+
+static void check_few_items(mpm_pool *pool, size_t count)
+{
+    size_t results[65], wrong = 0, failure_count = 0;
+    mpm_failure *failures = NULL;
+
+    forget();
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, die_or_fail, NULL, count, 0, sizeof *results,
+                     &(mpm_map_options){.chunk = 1, .failures = &failures, .failure_count = &failure_count},
+                     results),
+        MPM_ETASK);
+    for (size_t i = 0; i < count; i++)
+        wrong += results[i] != (i % 7 == 3 ? 0 : i);
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL_FATAL(failure_count, (count + 3) / 7);
+    for (size_t i = 0; i < failure_count; i++)
+        CU_ASSERT_EQUAL(failures[i].index, 7 * i + 3);
+    free(failures);
+}
+
+/* What each worker has done is one word beside the claim counter where both are few, and lines of its own else. */
+static void of_few_items_none_is_lost_or_done_twice_whatever_dies(void)
+{
+    for (unsigned workers = 5; workers <= 7; workers++) {
+        mpm_pool *pool = open_pool(workers * mpm_node_count());
+
+        for (size_t count = 63; count <= 65; count++)
+            check_few_items(pool, count);
+        mpm_pool_close(pool);
+    }
+}
+
 static void a_crash_costs_its_item_only(void)
 {
     mpm_pool *pool = open_pool(0);
@@ -854,6 +898,8 @@ int main(int argc, char **argv)
         {"a_failing_item_is_named_and_the_others_are_good", a_failing_item_is_named_and_the_others_are_good},
         {"every_item_may_fail", every_item_may_fail},
         {"a_crash_costs_its_item_only", a_crash_costs_its_item_only},
+        {"of_few_items_none_is_lost_or_done_twice_whatever_dies",
+         of_few_items_none_is_lost_or_done_twice_whatever_dies},
         {"costs_change_the_order_and_nothing_else", costs_change_the_order_and_nothing_else},
         {"what_costs_most_is_begun_first", what_costs_most_is_begun_first},
         {"workers_that_die_at_random_lose_nothing", workers_that_die_at_random_lose_nothing},

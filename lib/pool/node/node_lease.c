@@ -239,6 +239,16 @@ static uint64_t aligned(uint64_t size)
     return (size + 63) / 64 * 64;
 }
 
+/* Of a worker's bits. One word goes with the claim counter, where items are claimed one by one: then an item's bit is
+ * set just after a claim. In longer chunks others would take the line away in between. */
+static uint64_t count_words(const struct node_job *job, uint64_t count)
+{
+    if (count <= LEASE_FEW_ITEMS && job->node_pool->board->worker_count <= LEASE_FEW_WORKERS &&
+        job->block->spec.chunk == 1)
+        return 1;
+    return aligned((count + 63) / 64 * 8) / 8;
+}
+
 static struct lease_layout lay_out(const struct node_job *job, uint64_t count, uint64_t items_size,
                                    uint64_t words, uint32_t notes)
 {
@@ -248,9 +258,13 @@ static struct lease_layout lay_out(const struct node_job *job, uint64_t count, u
 
     layout.items = aligned(sizeof(struct lease_block));
     layout.results = layout.items + (job->items ? 0 : aligned(items_size));
-    layout.done = layout.results + (job->results ? 0 : aligned(count * spec->result_size));
-    layout.failed = layout.done + aligned(words * 8) * workers;
-    layout.pages = layout.failed + aligned(words * 8) * workers;
+    layout.failed = layout.results + (job->results ? 0 : aligned(count * spec->result_size));
+    layout.pages = layout.failed + aligned(words * 8 * workers);
+    layout.done = offsetof(struct lease_block, few_done);
+    if (words > 1) {
+        layout.done = layout.pages;
+        layout.pages += words * 8 * workers;
+    }
     layout.leaf_records = layout.pages + (spec->kind == JOB_BLOBS ? aligned(workers * sizeof(uint64_t)) : 0);
     layout.notes = layout.leaf_records +
                    (spec->kind == JOB_REDUCE ? count * leaf_record_size(spec->parts) : 0);
@@ -272,6 +286,13 @@ static uint64_t place_of_results(const struct node_lease *lease)
 
     return job->results ? job->results + lease->first * job->block->spec.result_size
                         : lease->offset + lease->layout.results;
+}
+
+static void clear_done(struct node_lease *lease)
+{
+    struct lease_block *block = lease->block;
+
+    memset((char *)block + lease->layout.done, 0, block->words * 8 * block->worker_count);
 }
 
 /* Writes the block of a lease, all but its items. */
@@ -297,7 +318,7 @@ static void fill_block(struct node_lease *lease, uint64_t words, uint32_t notes)
     block->words = words;
     block->note_room = notes;
     block->worker_count = lease->job->node_pool->board->worker_count;
-    memset((char *)block + layout->done, 0, layout->size - layout->done);
+    memset((char *)block + layout->failed, 0, layout->size - layout->failed);
 }
 
 /* Under the entry mutex, as the next. false if there is none. */
@@ -442,7 +463,7 @@ static bool make_again(struct node_job *job, const struct lease_range *range,
     lease->number = range->number;
     update(&lease->block->items, &(uint64_t){place_of_items(lease)}, sizeof(uint64_t));
     update(&lease->block->results, &(uint64_t){place_of_results(lease)}, sizeof(uint64_t));
-    memset((char *)lease->block + layout->done, 0, layout->failed - layout->done);
+    clear_done(lease);
     atomic_store_explicit(&lease->block->next, 0, memory_order_relaxed);
     arena_budget_lease_begins_again(lease->block_size);
     return true;
@@ -454,7 +475,7 @@ static int make_lease(struct node_job *job, const struct lease_range *range, uin
     struct node_lease *lease;
     uint64_t count = range->count, parts = count * job->block->spec.parts;
     uint32_t notes = parts < LEASE_MAX_NOTES ? (uint32_t)parts : LEASE_MAX_NOTES;
-    uint64_t words = aligned((count + 63) / 64 * 8) / 8;
+    uint64_t words = count_words(job, count);
     uint32_t reserve = parts > notes ? job->node_pool->board->worker_count : 0;
     struct lease_layout layout = lay_out(job, count, items_size, words, notes + reserve);
     int status;

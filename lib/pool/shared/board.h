@@ -12,17 +12,18 @@
  * then looks at the names, both sequentially consistent, so one of them sees the other. If a node pool dies that is a
  * rank, the run ends; what becomes of a process's pool is told in pool_registry.c.
  *
- * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2)
- * stores the item's number in `item` of its record, (3) runs the task, which writes the result to its place,
- * and if it failed notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4
- * commits. No line that it writes in (2) and (4) is written by anybody else. If it dies before 4, at whatever
- * instruction, also between 1 and 2, the item has no bit: once the lease is quiet, what has no bit from any
- * worker was lost with one, and is published again. So no claim has to be recorded, and a claim is one
- * fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note counts only if it is marked
- * `ready` and its item's bit is set by the worker that wrote it; before items are published again the node pool forgets
- * the others, so that there is room for as many as items. Where a lease may have more failures than notes,
- * each worker has one in reserve for its first failure that finds none left. So the first item of all that fails
- * has its text: it is the first failure of its worker. What a long text takes beside its note: failure_text.h.
+ * Worker, for each chunk: (1) adds to `next` of the lease: the chunk is its own; for each item in it: (2) stores the
+ * item's number in `item` of its record, (3) runs the task, which writes the result to its place, and if it failed
+ * notes that, (4) sets the item's bit in its own `done` bits of the lease (release). Step 4 commits. No word that it
+ * writes in (2) and (4) is written by anybody else, nor any line of those words, but that a lease of few items has its
+ * bits in the line of `next`. If it dies before 4, at whatever instruction, also between 1 and 2, the item has no bit:
+ * once the lease is quiet, what has no bit from any worker was lost with one, and is published again. So no claim has
+ * to be recorded, and a claim is one fetch_add. Notes of failures are claimed by a fetch_add on `note_count`; a note
+ * counts only if it is marked `ready` and its item's bit is set by the worker that wrote it; before items are published
+ * again the node pool forgets the others, so that there is room for as many as items. Where a lease may have more
+ * failures than notes, each worker has one in reserve for its first failure that finds none left. So the first item of
+ * all that fails has its text: it is the first failure of its worker. What a long text takes beside its note:
+ * failure_text.h.
  *
  * Pages, of results of any length. A worker (1) allocates a page, which is owned by the job's own number, (2) links it
  * to the last one that it has linked to the lease, (3) stores it as the last one (release), (4) writes results into it,
@@ -135,6 +136,8 @@
 #define LEASE_MAX_NOTES     256u  /* notes of failures that a lease keeps the text of */
 #define LEASE_MAX_CRASH     64u
 #define LEASE_SHORT_LIST    64u
+#define LEASE_FEW_ITEMS     64u
+#define LEASE_FEW_WORKERS   6u
 #define MAX_EARLY_DEATHS    3u /* workers that may die one after the other before they could start */
 
 enum worker_state {
@@ -226,10 +229,11 @@ struct board {
     uint64_t doorbell;       /* offset of the eventcount of who holds the leases */
     _Alignas(64) _Atomic uint64_t
         last_place; /* the node pool's: of a lease in line. Workers do not look at it */
-    _Alignas(64) _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
-    _Alignas(64) struct eventcount work; /* rung when there is something to do, and at the end */
-    _Atomic uint32_t entry_end;          /* the node pool's: no entry from here on has a lease */
-    _Atomic uint64_t calls;              /* mailboxes that may be wanted; BOARD_HELD */
+    /* What is rung, and the entries that whoever is rung looks at first, are in one line: it crosses once. */
+    _Alignas(64) struct eventcount work;   /* rung when there is something to do, and at the end */
+    _Atomic uint32_t entry_end;            /* the node pool's: no entry from here on has a lease */
+    _Atomic uint64_t calls;                /* mailboxes that may be wanted; BOARD_HELD */
+    _Atomic uint64_t entry[BOARD_ENTRIES]; /* leases, by offset */
     struct mailbox mailbox[BOARD_MAILBOXES];
     struct worker_record worker[];
 };
@@ -278,7 +282,9 @@ struct lease_block {
     _Alignas(64) _Atomic uint64_t next; /* the claim counter */
     _Atomic uint64_t
         serial; /* the lower the earlier it is to be served: see node_lease.c. Constant, as is the rest
-                                up to what is written seldom, while it is published */
+                                up to what is written seldom, but for the next, while it is published */
+    /* `done`, a word a worker, where both are few, and claimed one by one: it crosses with the counter. */
+    _Atomic uint64_t few_done[LEASE_FEW_WORKERS];
     _Alignas(64) uint64_t job; /* offset of its job_block */
     uint64_t first;            /* index in the map of the lease's item 0 */
     uint64_t size;             /* items when it was made: how long the arrays are */
