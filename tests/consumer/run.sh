@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs mpmap, moves what was installed, and builds and runs a program against it: through find_package
-# with the shared and the static library, and through pkg-config with both.
+# with the shared and the static library, and through pkg-config with both. A component that is not there is named.
 # Arguments: the build folder, a scratch folder, cmake, a C compiler.
 set -eu
 
@@ -16,6 +16,29 @@ prefix=$scratch/moved
 
 "$cmake" -S "$source" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >/dev/null
 "$cmake" --build "$scratch/cmake" >/dev/null
+
+# finds WORD…: of find_package(mpmap WORD…); what it says is in $scratch/said, on one line.
+finds()
+{
+    mkdir -p "$scratch/finds"
+    printf 'cmake_minimum_required(VERSION 3.25)\nproject(finds LANGUAGES C)\nfind_package(mpmap %s)\n' "$*" >"$scratch/finds/CMakeLists.txt"
+    rm -rf "$scratch/finds/build"
+    "$cmake" -S "$scratch/finds" -B "$scratch/finds/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
+        >"$scratch/finds/out" 2>&1 && found=yes || found=no
+    tr -s ' \n' ' ' <"$scratch/finds/out" >"$scratch/said"
+}
+finds REQUIRED COMPONENTS static statik
+if [ "$found" = yes ] || ! grep -qF 'mpmap has no component "statik": there is "static" only' "$scratch/said"; then
+    echo "a component that is not there is to be named, with the one that is:"
+    cat "$scratch/said"
+    exit 1
+fi
+finds REQUIRED OPTIONAL_COMPONENTS statik
+if [ "$found" = no ]; then
+    echo "an optional component may be missing:"
+    cat "$scratch/said"
+    exit 1
+fi
 
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name mpmap.pc)")
 export PKG_CONFIG_PATH
