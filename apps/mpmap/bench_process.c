@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mpmap bench process: starting a process that does nothing, and joining it, beside fork and wait of a small
- * process, and beside Python's Process. What fork and exit cost goes with what a process has mapped, so the
- * limit is measured by a process that has given back all but the program itself and the C library. */
+ * process, and beside Python's Process; and how soon another worker does the next item when one has died. What fork and
+ * exit cost goes with what a process has mapped, so the limit is measured by a process that has given back all but the
+ * program itself and the C library. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 static const char help[] =
     "usage: mpmap bench process [--json] [--seconds S]\n"
     "\n"
-    "Processes a second that are started and joined one after the other on this node.\n"
+    "Processes a second that are started and joined one after the other on this node; and workers of a pool\n"
+    "a second that die in an item, and are replaced by another one, which does the next item.\n"
     "\n"
     "  --seconds S   length of each of the 7 repetitions of a figure (0.3)\n"
     "  --json        prints a JSON array\n"
@@ -122,6 +124,32 @@ static int run_process(const void *unused, uint64_t count)
     return status;
 }
 
+static int die(mpm_call *call, const void *item, void *result)
+{
+    (void)call, (void)item, (void)result;
+    raise(SIGKILL);
+    return 0;
+}
+
+static int do_item(mpm_call *call, const void *item, void *result)
+{
+    (void)call, (void)item, (void)result;
+    return 0;
+}
+
+static int run_deaths(const void *argument, uint64_t count)
+{
+    mpm_pool *pool = *(mpm_pool *const *)argument;
+    int status = 0;
+
+    for (uint64_t i = 0; !status && i < count; i++) {
+        status = mpm_pool_apply(pool, die, NULL, 0, 0, NULL);
+        if (status == MPM_ETASK)
+            status = mpm_pool_apply(pool, do_item, NULL, 0, 0, NULL);
+    }
+    return status;
+}
+
 static const char python_script[] = "count = 200\n"
                                     "context = multiprocessing.get_context(\"fork\")\n"
                                     "def nothing(): pass\n"
@@ -134,22 +162,32 @@ static const char python_script[] = "count = 200\n"
                                     "    return count / (time.perf_counter() - start)\n"
                                     "print(statistics.median(once() for _ in range(3)))\n";
 
-static int measure(double seconds, struct bench_figure *figure)
+/* Two figures. */
+static int measure(double seconds, struct bench_figure *figures)
 {
-    struct bench_case cases[] = {{.run = run_small}, {.run = run_process}};
-    int status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+    static const char limit_name[] = "fork and wait, a small process";
+    mpm_pool *pool = NULL;
+    struct bench_case cases[] = {
+        {.run = run_small}, {.run = run_process}, {.run = run_deaths, .argument = &pool}};
+    int status = mpm_pool_open(&(mpm_pool_options){.workers = 1, .max_attempts = 1}, &pool);
 
     if (!status)
-        *figure = (struct bench_figure){"start and join", bench_rate(&cases[1]), "/s", bench_rate(&cases[0]),
-                                        "fork and wait, a small process"};
-    return status;
+        status = bench_measure(cases, sizeof cases / sizeof *cases, seconds);
+    mpm_pool_close(pool);
+    if (status)
+        return status;
+    figures[0] = (struct bench_figure){"start and join", bench_rate(&cases[1]), "/s", bench_rate(&cases[0]),
+                                       limit_name};
+    figures[1] = (struct bench_figure){"a worker dies, another one does the next item", bench_rate(&cases[2]),
+                                       "/s", bench_rate(&cases[0]), limit_name};
+    return 0;
 }
 
 int bench_process(int argc, char **argv)
 {
     struct bench_options options = {.name = "bench process", .help = help, .seconds = DEFAULT_SECONDS};
-    struct bench_figure figures[2];
-    size_t count = 1;
+    struct bench_figure figures[3];
+    size_t count = 2;
     int exit_status;
 
     if (!bench_parse(&options, argc, argv, &exit_status))
