@@ -52,6 +52,11 @@ with h5py.File("v.h5", "w") as f:
 for n in range(2):
     with h5py.File(f"sub/n{n}.h5", "w") as f: f["d"] = np.full(5, n + 1, "f4")
 with h5py.File("w.h5", "w") as f: virtual(f, "v", 5, [("sub/gone.h5", "d")])
+with h5py.File("u.h5", "w") as f:
+    virtual(f, "parts", 15, [("sub/s0%%x.h5", "d")] * 2 + [("sub/s0%%x.h5", "e")])
+    virtual(f, "gone", 10, [("sub/gone1.h5", "d"), ("sub/gone2.h5", "d")])
+with h5py.File("sub/x.h5", "w") as f: virtual(f, "v", 5, [("beside.h5", "d")])
+with h5py.File("beside.h5", "w") as f: f["d"] = np.full(5, 8, "f4")
 P
 mkdir sub && /usr/bin/python3 make.py || exit 1
 map() # IN OUT option…
@@ -86,6 +91,12 @@ map '[vw].h5:/v' both.h5
 check "in one of several files" says "are missing, 2 of 5, which"
 map v.h5:/v,/v zip.h5 --result 'f32[2]'
 check "in one of several data sets" eval 'says "2 of 8, which" && map v.h5:/self zip.h5; says "1 of 2, which read as the fill value: the file itself has no data set none"'
+map u.h5:/parts parts.h5
+check "parts of one source are of one" says "'u.h5:/parts' are missing, 1 of 2, which read as the fill value: sub/s0%x.h5 has no data set e"
+map u.h5:/gone gone.h5
+check "the first of them is named" says "2 of 2, which read as the fill value: sub/gone1.h5 does not exist"
+map sub/x.h5:/v beside.out
+check "they may be in the folder where mpmap is started" eval 'says_nothing && is beside.out "(r == 8).all()"'
 check "a data set in a circle ends" looks "/circle" v.h5
 map v.h5:/numbered numbered.h5
 check "with numbers in names of files it ends where they do" eval 'says_nothing && is numbered.h5 "(r == n.repeat([1, 2], 5)).all()"'
