@@ -356,6 +356,7 @@ check "a plugin that is cut short is refused" status_is 1
 check "a plugin that is cut short gives one line" err_has_one_line
 check "a plugin that is cut short is named" err_has "mpmap: './cut.so' cannot be "
 refuses 1 "mpmap: './fifo.so' is not a regular file, so not a plugin" map fifo.so:fine in.h5:/data out.h5:/r
+refuses 1 "mpmap: fifo.so is not a regular file, so not the output of a map" status fifo.so
 refuses 1 "mpmap: 'number' of './odd.so' is a variable: a task must be a function" map odd.so:number in.h5:/data out.h5:/r
 refuses 1 "mpmap: './odd.so' cannot be used: it crashed by SIGSEGV while the task's description was read" \
     map odd.so:wild in.h5:/data out.h5:/r

@@ -97,11 +97,14 @@ static int read_finished(const char *path, mpm_map_state *state)
 {
     struct part_record record;
     struct mark_count count;
+    struct stat found;
     int status;
 
-    if (access(path, F_OK))
+    if (stat(path, &found))
         return errno == ENOENT ? error_set(MPM_ENOENT, "there is neither %s.part nor %s", path, path)
                                : error_set_errno(MPM_EIO, "cannot stat %s", path);
+    if (!S_ISREG(found.st_mode)) /* to open a pipe waits for whoever writes into it */
+        return error_set(MPM_ETYPE, "%s is not a regular file, so not the output of a map", path);
     if ((status = finished_read(path, NULL, &record, &count)))
         return status;
     fill(state, record.rows, &count);
