@@ -278,6 +278,8 @@ refuses 2 "mpmap: unknown command '../path/weave'; try mpmap --help" ../path/wea
 refuses 2 "mpmap: unknown option '--verison' (did you mean '--version'?); try mpmap --help" --verison
 refuses 2 "mpmap: unknown option '--worker' (did you mean '--workers'?); try mpmap map --help" map --worker 2
 refuses 2 "mpmap: 'extra' is an extra argument; try mpmap info --help" info extra
+refuses 2 "mpmap: argument 1 is empty, as a variable that is not set leaves it; try mpmap status --help" status ""
+refuses 2 "mpmap: argument 2 is empty, as a variable that is not set leaves it; try mpmap look --help" look in.h5 ""
 refuses 2 "mpmap: --json takes no value; try mpmap info --help" info --json=yes
 refuses 2 "mpmap: 1 of 3 arguments are given: PLUGIN.so:FUNCTION IN.h5:/DATA OUT.h5:/RESULT; try mpmap map --help" \
     map tasks.so:first
@@ -495,7 +497,7 @@ figures_are()
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
-for bench in map=9 metg=4 value=3 queue=5 latency=62 sync=14 process=2 apply=3 imap=1 blobs=1 reduce=3; do
+for bench in map=9 metg=4 value=3 queue=5 latency=62 sync=14 process=3 apply=3 imap=1 blobs=1 reduce=3; do
     figures_are "${bench#*=}" "${bench%=*}" --seconds 0.01
 done
 figures_are 10 schedule --simulate --seconds 0.1

@@ -30,6 +30,12 @@ int mean(mpm_call *call, const void *item, void *result)
     return !noted(call);
 }
 
+const mpm_task_description named_description = {.result = "f64", .attributes = "coordinates = mine"};
+int named(mpm_call *call, const void *item, void *result)
+{
+    return mean(call, item, result);
+}
+
 /* Twice each number: the result has the shape of the item. */
 int twice(mpm_call *call, const void *item, void *result)
 {
@@ -59,12 +65,12 @@ make_plugin kept
 cat >make.py <<'P'
 import h5py, netCDF4, numpy as np, xarray as xr
 
-def weather(name, first, count, since="2000-01-01"):
+def weather(name, first, count, since="2000-01-01", calendar="noleap"):
     with netCDF4.Dataset(name, "w") as f:
         f.title, f.Conventions, f.history = "weather of nowhere", "CF-1.8", "made by a test"
         f.createDimension("time", None); f.createDimension("lat", 3); f.createDimension("lon", 4)
         t = f.createVariable("time", "f8", ("time",), fill_value=-1.0)
-        t.units, t.calendar, t.long_name, t.steps = f"days since {since}", "noleap", "größe", np.array([1, 2], "i4")
+        t.units, t.calendar, t.long_name, t.steps = f"days since {since}", calendar, "größe", np.array([1, 2], "i4")
         lat = f.createVariable("lat", "f4", ("lat",)); lat.units = "degrees_north"
         x = f.createVariable("air", "f4", ("time", "lat", "lon"), zlib=True, fill_value=-9)
         x.units, x.standard_name, x.scale_factor = "K", "air_temperature", np.float32(1)
@@ -76,6 +82,7 @@ weather("a.nc", 0, 50)
 weather("b.nc", 50, 30)
 weather("c.nc", 80, 20)
 weather("other.nc", 80, 20, "2001-01-01")
+weather("leaping.nc", 80, 20, calendar="standard")
 
 # Bounds of coordinates, as CF has them.
 def cells(name, first, count, offset=0):
@@ -265,6 +272,9 @@ printf '%s\n' a.nc other.nc >list
 map mean @list:/air differ.h5:/mean
 check "but not of other units" is differ.h5 "" 'assert x["mean"].dims == ("time",) and "time" not in x.coords and len(x["mean"]) == 70'
 check "which is told" says 'other.nc:/air are left out: their units are not the same in all files'
+printf '%s\n' a.nc leaping.nc >list
+map mean @list:/air differ.h5:/mean --overwrite
+check "nor of another calendar" is differ.h5 "" 'assert x["mean"].dims == ("time",) and "time" not in x.coords and len(x["mean"]) == 70'
 
 # 4. Tiles.
 map twice scales.h5:/image image.h5:/image --tile 3,4 --stitch --result 'f32[3,4]'
@@ -301,10 +311,13 @@ assert x.lat.dims == ("y", "x") and n.array_equal(x.lat, n.arange(12).reshape(3,
 assert list(x.site.values) == ["säule 3", "säule 7", "säule 11"] and (x.cell == 7).all() and x.cell.attrs == {"units": "m2"}'
 check "and name it, but for what is not there" is m.h5 g '
 assert raw["g/twice"].attrs["grid_mapping"] == "crs" and raw["g/twice"].attrs["cell_measures"] == "area: cell"
+assert "bounds" not in raw["g/lat"].attrs
 assert raw["g/twice"].attrs["coordinates"] == "lat lon site" and "ancillary_variables" not in raw["g/twice"].attrs
 assert not raw["g/twice.done"].attrs.keys() & {"grid_mapping", "coordinates"}'
 map mean m1.nc:/v mean1.h5:/mean
 check "results of rows have what stands along rows" opens mean1.h5 "" 'assert set(x.variables) == {"time", "site", "mean", "mean.done"} and len(x.site) == 20, x'
+map named m1.nc:/v named.h5:/named
+check "what the plugin says of its result stays" is named.h5 "" 'assert raw["named"].attrs["coordinates"] == "mine" and "site" in raw'
 map both m1.nc:/v both1.h5:/both
 check "each of several results has its own" is both1.h5 both '
 assert raw["both/first"].attrs["coordinates"] == "site" and raw["both/all"].attrs["coordinates"] == "lat lon site"

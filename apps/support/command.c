@@ -198,6 +198,9 @@ static int read_word(struct command *command, char *word)
 {
     if (command->word_count >= command->most_words)
         return usage_error(command->name, "'%s' is an extra argument", word);
+    if (!*word)
+        return usage_error(command->name, "argument %zu is empty, as a variable that is not set leaves it",
+                           command->word_count + 1);
     command->words[command->word_count++] = word;
     return 0;
 }
