@@ -29,9 +29,9 @@
  *
  * Of a message that is put in place the call's block is the message's own: the request names it, and it is given then,
  * as any other. If the put has failed, the caller finds it there, and takes it back as it would to free it. It may be
- * on its way out still (struct leaving): then the courier keeps the reply back until it has left. Of a message that is got in
- * place the caller takes the block of the reply in the same way, and keeps it. If it dies in between, the request or
- * the dead process has the block, and the reaper frees it.
+ * on its way out still (struct leaving): then the courier keeps the reply back until it has left. Of a message that is
+ * got in place the caller takes the block of the reply in the same way, and keeps it. If it dies in between, the request
+ * or the dead process has the block, and the reaper frees it.
  *
  * The set of requests with news for the courier is an index set; who has put a request there rings the doorbell. A
  * caller that dies between POSTED, ABANDONED or WITHDRAWN and the set is seen by its reaper, which abandons the request
@@ -267,8 +267,7 @@ static int fill_request(struct arena *arena, struct request *request, const mpm_
     char *bytes;
     int status;
 
-    if (invocation
-            ->in_place) { /* what follows `out` in the reply is to stand as a message does, in a block */
+    if (invocation->in_place) { /* what follows `out` in the reply is to stand as a message does */
         request->lead = RING_BLOCK_AT - invocation->method->out_size;
         room = room > INLINE_SIZE ? room : INLINE_SIZE + 1;
     }

@@ -30,8 +30,8 @@
 MPM_BEGIN
 
 /** A message in the shared memory of the caller's node. It belongs to one process, which alone may touch it, and is
- * freed when that ends, however it ends. The struct may be copied, but only one copy may be put or destroyed. Zero is
- * no message. */
+ * freed when that ends, however it ends, and with the run. The struct may be copied, but only one copy may be put or
+ * destroyed. Zero is no message. */
 typedef struct mpm_message {
     void *bytes; /**< where it stands in this process, aligned to 64; NULL: nowhere */
     size_t size; /**< its bytes; may be made smaller before it is put */

@@ -72,8 +72,8 @@ MPM_API MPM_CHECKED int mpm_queue_put(mpm_queue queue, const void *message, size
 
 /** Puts a message without copying it: it changes hands (message.h). Waits while the queue is full.
  * @param queue      the queue
- * @param message    the caller's own; none once it has been put. If the call fails it is the caller's still, unless it had
- *                   left for another node, which then did not answer in time or was lost, or the call was
+ * @param message    the caller's own; none once it has been put. If the call fails it is the caller's still, unless it
+ *                   had left for another node, which then did not answer in time or was lost, or the call was
  *                   interrupted: then it is freed, and is none, too
  * @param timeout_s  seconds to wait for room at most, or MPM_FOREVER; 0: do not wait
  * @return as mpm_queue_put(); MPM_EINVAL also for what is no message of this process, and if its size was made
