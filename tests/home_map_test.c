@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Maps that are done at home, and those that go over nodes, told apart by the messages that main posts about them; and
- * how often a node's courier was told to nap for short times only, which its workers see as well. A map is cut off for others when it has lasted for some milliseconds, so nothing is said of the messages of one that
- * has. */
+ * how often a node's courier was told to nap for short times only. A map is cut off for others when it has lasted for
+ * some milliseconds, so nothing is said of the messages of one that has. */
 #include <CUnit/CUnit.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include <mpmap.h>
@@ -14,6 +13,8 @@
 #include "base/clock.h"
 #include "net/courier.h"
 #include "pool/shared/message.h"
+#include "support/gate.h"
+#include "support/shared_file.h"
 #include "support/suite.h"
 
 #define QUICK_NS   4000000u /* less than what a map waits for before it is cut */
@@ -21,9 +22,15 @@
 #define ITEMS      16u
 #define LONG_NS    2000000u
 #define MANY_ITEMS 5000u /* too many for a step */
+#define MOST_NODES 4u
 
 static _Atomic unsigned long posted;
-static _Atomic unsigned long *lively; /* of this node: its workers have it, too */
+
+/* All ranks and their workers have it. */
+static struct {
+    _Atomic unsigned long lively[MOST_NODES]; /* how often each courier was told so */
+    _Atomic int elsewhere;                    /* items that were begun on other nodes than main's */
+} * shared;
 
 /* In main; workers post nothing. */
 static void note(uint32_t kind)
@@ -54,7 +61,7 @@ void __wrap_courier_be_lively(void);
 
 void __wrap_courier_be_lively(void)
 {
-    atomic_fetch_add(lively, 1);
+    atomic_fetch_add(&shared->lively[mpm_node_id()], 1);
     __real_courier_be_lively();
 }
 
@@ -223,14 +230,18 @@ static void failures_at_home_and_elsewhere_are_one_list(void)
     mpm_pool_close(pool);
 }
 
-/* How lively its node's courier is. Each node has some of the items. */
+/* How lively its node's courier is. Those of main's node wait for one elsewhere, by a word that is no message. */
 static int tell_liveliness(mpm_call *call, const void *item, void *result)
 {
-    (void)call;
+    unsigned node = mpm_node_id();
+
     (void)item;
-    nanosleep(&(struct timespec){.tv_nsec = LONG_NS / 20}, NULL);
-    ((unsigned long *)result)[0] = mpm_node_id();
-    ((unsigned long *)result)[1] = atomic_load(lively);
+    if (node)
+        atomic_fetch_add(&shared->elsewhere, 1);
+    else if (!gate_reached(&shared->elsewhere, 1))
+        return mpm_fail(call, "no item was begun elsewhere");
+    ((unsigned long *)result)[0] = node;
+    ((unsigned long *)result)[1] = atomic_load(&shared->lively[node]);
     return 0;
 }
 
@@ -240,6 +251,7 @@ static void count_elsewhere(mpm_pool *pool, size_t count, size_t *elsewhere, siz
     static unsigned long results[MANY_ITEMS][2];
 
     *elsewhere = *are_lively = 0;
+    atomic_store(&shared->elsewhere, 0);
     CU_ASSERT_EQUAL_FATAL(mpm_pool_map(pool, tell_liveliness, NULL, count, 0, sizeof *results, NULL, results),
                           MPM_OK);
     for (size_t i = 0; i < count; i++) {
@@ -251,21 +263,13 @@ static void count_elsewhere(mpm_pool *pool, size_t count, size_t *elsewhere, siz
 /* The first test: nothing has made a courier lively before. A map of few items may be one of many steps. */
 static void couriers_nap_little_for_small_maps_over_nodes_and_for_no_others(void)
 {
-    uint64_t end_ns = clock_now_ns() + (uint64_t)(PATIENCE_S * 1e9);
     mpm_pool *pool = open_pool(1);
     size_t elsewhere, are_lively;
 
-    do {
-        count_elsewhere(pool, MANY_ITEMS, &elsewhere, &are_lively);
-        CU_ASSERT(!are_lively && !atomic_load(lively));
-        CU_ASSERT_FATAL(clock_now_ns() < end_ns);
-    } while (!elsewhere);
-    do {
-        count_elsewhere(pool, ITEMS, &elsewhere, &are_lively);
-        CU_ASSERT_EQUAL(are_lively, elsewhere);
-        CU_ASSERT_FATAL(clock_now_ns() < end_ns);
-    } while (!elsewhere);
-    CU_ASSERT(atomic_load(lively) > 0);
+    count_elsewhere(pool, MANY_ITEMS, &elsewhere, &are_lively);
+    CU_ASSERT(elsewhere > 0 && !are_lively && !atomic_load(&shared->lively[0]));
+    count_elsewhere(pool, ITEMS, &elsewhere, &are_lively);
+    CU_ASSERT(elsewhere > 0 && are_lively == elsewhere && atomic_load(&shared->lively[0]) > 0);
     mpm_pool_close(pool);
 }
 
@@ -284,9 +288,7 @@ int main(int argc, char **argv)
     };
     int failed;
 
-    lively = mmap(NULL, sizeof *lively, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (lively == MAP_FAILED)
-        return 1;
+    shared = shared_file("home_map_test", sizeof *shared);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("home_map", tests, sizeof tests / sizeof *tests);

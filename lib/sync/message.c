@@ -10,6 +10,18 @@
 #include "forkserver/forkserver.h"
 #include "node/context.h"
 
+int message_check_place(const char *call, const mpm_message *message)
+{
+    if (context_role() == ROLE_NONE)
+        return context_no_run(call);
+    return message ? MPM_OK : error_set(MPM_EINVAL, "%s: the pointer for the message is NULL", call);
+}
+
+int message_make_block(size_t size, struct ring_block *block)
+{
+    return ring_block_make(context_arena(), size, process_own_number(), block);
+}
+
 mpm_message message_of(const struct ring_block *block)
 {
     return (mpm_message){arena_at(context_arena(), block->at), block->size};
@@ -45,11 +57,8 @@ int mpm_message_create(size_t size, mpm_message *message)
     struct ring_block block;
     int status;
 
-    if (context_role() == ROLE_NONE)
-        return context_no_run("mpm_message_create");
-    if (!message)
-        return error_set(MPM_EINVAL, "mpm_message_create: the pointer for the message is NULL");
-    if (!(status = ring_block_make(context_arena(), size, process_own_number(), &block)))
+    if (!(status = message_check_place("mpm_message_create", message)) &&
+        !(status = message_make_block(size, &block)))
         *message = message_of(&block);
     return status;
 }

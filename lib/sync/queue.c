@@ -859,7 +859,7 @@ static int get_in_place(const mpm_handle *queue, double timeout_s, struct ring_b
                                         .in_place = true,
                                         .turn = FAIRNESS_STANDS_BACK};
 
-        if ((status = ring_block_make(context_arena(), in.size, process_own_number(), got)))
+        if ((status = message_make_block(in.size, got)))
             return status;
         invocation.more = arena_at(context_arena(), got->at);
         status = invoke_local(queue, &invocation, call_time_left_s(timeout_s, deadline_ns));
@@ -877,8 +877,7 @@ static void trim(struct ring_block *block)
 {
     struct ring_block trimmed;
 
-    if (ring_is_long(block->size) ||
-        ring_block_make(context_arena(), block->size, process_own_number(), &trimmed))
+    if (ring_is_long(block->size) || message_make_block(block->size, &trimmed))
         return;
     if (block->size)
         memcpy(arena_at(context_arena(), trimmed.at), arena_at(context_arena(), block->at), block->size);
@@ -906,12 +905,10 @@ static int get_in_place_remote(const mpm_handle *queue, double timeout_s, struct
 int mpm_queue_get_message(mpm_queue queue, double timeout_s, mpm_message *message)
 {
     struct ring_block got;
-    int status;
+    int status = message_check_place("mpm_queue_get_message", message);
 
-    if (context_role() == ROLE_NONE)
-        return context_no_run("mpm_queue_get_message");
-    if (!message)
-        return error_set(MPM_EINVAL, "mpm_queue_get_message: the pointer for the message is NULL");
+    if (status)
+        return status;
     status = (object_is_home(&queue.handle) ? get_in_place : get_in_place_remote)(&queue.handle, timeout_s,
                                                                                   &got);
     if (!status)
