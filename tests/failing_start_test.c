@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pools whose workers cannot be started, while main, the fork servers, or the first worker are held up at each point
  * between stores that matter (shm/kill_point.h): opening one fails all the same, and says why. And pools whose workers
- * cannot be replaced for a while: they go on. */
+ * cannot be replaced for a while: they go on. And streams for which there are no threads. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -88,6 +89,24 @@ pid_t __wrap_fork(void)
     atomic_fetch_add(&shared->no_forks, 1);
     errno = failure;
     return -1;
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument);
+
+/* The thread of this number fails to start, and then no more; 0: none does. */
+static _Atomic unsigned no_thread;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument)
+{
+    unsigned left = atomic_load(&no_thread);
+
+    while (left && !atomic_compare_exchange_weak(&no_thread, &left, left - 1))
+        ;
+    return left == 1 ? EAGAIN : __real_pthread_create(thread, attributes, body, argument);
 }
 
 static int die(mpm_call *call, const void *argument, size_t argument_size, void **state)
@@ -434,6 +453,61 @@ static void a_process_that_cannot_be_forked_names_the_limit(void)
     CU_ASSERT_EQUAL(mpm_process_start(do_nothing, NULL, 0, NULL, &process), MPM_OK);
 }
 
+static int next_number(void *argument, void *item)
+{
+    uint64_t *left = argument;
+
+    *(uint64_t *)item = *left;
+    return (*left)-- > 0;
+}
+
+static int add_one(mpm_call *call, const void *item, void *result)
+{
+    (void)call;
+    *(uint64_t *)result = *(const uint64_t *)item + 1;
+    return 0;
+}
+
+/* Reads a stream over 10 items, for which thread `failing` of those that it needs cannot be started: no result is
+ * wrong. How it has ended. */
+static int read_stream_without_thread(mpm_pool *pool, unsigned failing)
+{
+    uint64_t left = 10, result, index, expected = 11;
+    mpm_stream *stream;
+    int status;
+
+    atomic_store(&no_thread, failing);
+    status = mpm_pool_imap(pool, add_one, next_number, &left, sizeof left, sizeof result, NULL, &stream);
+    if (status)
+        return status;
+    while (!(status = mpm_stream_next(stream, MPM_FOREVER, &result, &index))) {
+        CU_ASSERT_EQUAL(result, expected);
+        expected--;
+    }
+    CU_ASSERT_EQUAL(expected, status == MPM_ECLOSED ? 1 : 11);
+    CU_ASSERT_EQUAL(mpm_stream_next(stream, 0, &result, &index), status);
+    mpm_stream_close(stream);
+    return status;
+}
+
+/* Its puller's, and those that drive asynchronous maps and call back, which later ones have. */
+static void a_stream_without_a_thread_gives_no_result(void)
+{
+    mpm_pool *pool = open_two_a_rank(0);
+    struct rlimit before;
+
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_AS, &before), 0);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_AS, &(struct rlimit){(rlim_t)1 << 46, before.rlim_max}), 0);
+    for (unsigned failing = 1; failing <= 3; failing++) {
+        CU_ASSERT_EQUAL(read_stream_without_thread(pool, failing), MPM_ESYSTEM);
+        CU_ASSERT(error_has("cannot start a thread: Resource temporarily unavailable (ulimit -u is 30000"));
+        CU_ASSERT(error_has("ulimit -v is 68719476736)")); /* KiB: a stack needs memory */
+    }
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_AS, &before), 0);
+    CU_ASSERT_EQUAL(read_stream_without_thread(pool, 0), MPM_ECLOSED);
+    mpm_pool_close(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct suite_test tests[] = {
@@ -451,6 +525,7 @@ int main(int argc, char **argv)
          a_node_that_cannot_fork_leaves_its_items_to_others},
         {"a_pool_that_waits_for_workers_can_be_closed", a_pool_that_waits_for_workers_can_be_closed},
         {"a_process_that_cannot_be_forked_names_the_limit", a_process_that_cannot_be_forked_names_the_limit},
+        {"a_stream_without_a_thread_gives_no_result", a_stream_without_a_thread_gives_no_result},
     };
     struct rlimit limit;
     int failed;

@@ -167,3 +167,14 @@ char *describe_fork_errno(int fork_errno, char *text, size_t size)
         limits = fork_limits_here();
     return describe_fork_failure(fork_errno, &limits, text, size);
 }
+
+char *describe_thread_errno(int thread_errno, char *text, size_t size)
+{
+    unsigned long long memory = soft_limit(RLIMIT_AS);
+    bool has_some = true;
+
+    describe_fork_errno(thread_errno, text, size);
+    if (thread_errno == EAGAIN) /* it is that, too, where there is no memory for a stack */
+        add_limit(text, size, "ulimit -v", memory == RLIM_INFINITY ? memory : memory / 1024, &has_some);
+    return text;
+}

@@ -206,6 +206,8 @@ static inline uint32_t process_own_number(void)
 char *describe_wait_status(int wait_status, char *text, size_t size);
 /* The same for the errno of a fork, with the limits that may be the cause: those of the calling process, or others. */
 char *describe_fork_errno(int fork_errno, char *text, size_t size);
+/* And for the error of pthread_create(). */
+char *describe_thread_errno(int thread_errno, char *text, size_t size);
 struct fork_limits {
     uint64_t processes, group; /* UINT64_MAX: there is none */
 };

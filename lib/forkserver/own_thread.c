@@ -17,6 +17,6 @@ int own_thread_start(pthread_t *thread, void *(*body)(void *argument), void *arg
     failed = pthread_create(thread, NULL, body, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed ? error_set(MPM_ESYSTEM, "cannot start a thread: %s",
-                              describe_fork_errno(failed, why, sizeof why))
+                              describe_thread_errno(failed, why, sizeof why))
                   : MPM_OK;
 }

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 /* Starts a thread that runs body(argument). Signals are the program's: none is handled there. 0; MPM_ESYSTEM, with the
- * limit that is reached, where that is known: it is the one of processes. */
+ * limits that may be reached: those of processes and of memory. */
 int own_thread_start(pthread_t *thread, void *(*body)(void *argument), void *argument);
 
 #endif

@@ -116,6 +116,7 @@ static void submit_batch(struct mpm_stream *stream, struct batch *batch)
     if ((status = async_submit(&batch->map))) {
         node_calls_remove(stream->pool, batch->map.request.node);
         batch->is_ready = true;
+        batch->outcome.status = status; /* it has no results: nobody may take them */
         stream_end(stream, status, mpm_error());
     } else {
         stream->in_work++;
