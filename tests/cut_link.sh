@@ -66,8 +66,12 @@ all_is_gone() { [ -z "$(of_run)" ]; }
 pause() { read -rt "$1" <> <(:) || true; }
 
 has_begun_or_ended() { has_begun || has_ended; }
-# mpirun's own words where its daemons have not met, as just after a link was healed.
-daemons_have_not_met() { has_ended && grep -qE 'complete a TCP connection|reliably start one or more daemons' out err; }
+# mpirun's own words where its daemons have not met, as just after a link was healed; and main's, where the ranks have not.
+have_not_met()
+{
+    has_ended &&
+        grep -qE 'complete a TCP connection|reliably start one or more daemons|the ranks have not all met' out err
+}
 
 # Starts a map, and returns in the midst of it.
 begin() # what node_timeout
@@ -80,8 +84,8 @@ begin() # what node_timeout
         MPMAP_NODE_TIMEOUT=$2 mpirun_on_hosts "$list" "${options[@]}" "$bin/mpmap" map --quiet --chunk 1 "$plugin:nap" \
             in.h5:/data out.h5:/r >out 2>err &
         started=$!
-        wait_for 60 has_begun_or_ended
-        daemons_have_not_met || break
+        wait_for 200 has_begun_or_ended
+        have_not_met || break
         wait "$started" 2>/dev/null
         echo "$what: mpirun has not started, attempt $attempt"
     done

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # MPI that does not come back from a call, or that a lost node leads there: a rank whose MPI is stuck ends within the nodes'
 # time limit, and says so; main, without which the run ends, and another one, without which it goes on, and main where
-# mpirun lets nobody live. Open MPI 4.1 is led there by a write that fails since the other side has just died, and by what
-# follows before it has looked at its sockets: so there is a look between any two things that it is given for one node, and
-# after such a write the run goes on with every result right. Arguments: folder of mpmap, folder of the sources.
+# mpirun lets nobody live. At the start MPI is led there by a connection that fails: the run ends. Later Open MPI 4.1 is,
+# by a write that fails since the other side has just died, and by what follows before it has looked at its sockets: so
+# there is a look between any two things that it is given for one node, and after such a write the run goes on with every
+# result right. Arguments: folder of mpmap, folder of the sources.
 set -uo pipefail
 . "$(dirname "$0")/support/lost_nodes.sh"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0
@@ -54,6 +55,11 @@ check "$what: it talks" wait_for 60 has_talked
 touch stop
 end
 check "$what: it looks" out_has '^status 0$'
+
+what="no rank connects at the start"
+begin 3 1 env LD_PRELOAD="$programs/failing_connect.so" "$programs/checked_map" 2000 100 1
+end
+check "$what: main says so" [ "$(grep -cE '^mpmap: the ranks have not all met.* for 30 s: the run ends on this node$' err)" = 1 ]
 
 for run in 1 2 3; do
     what="a write fails, and the next one follows, $run"

@@ -52,6 +52,7 @@ static struct {
     bool is_programs; /* the program has started MPI, and ends it */
     char host[64];
     struct sigaction before; /* of SIGPIPE */
+    MPI_Comm given;          /* that the run is to be on */
     MPI_Comm world, machine, leaders;
     MPI_Win window;
     bool has_window;
@@ -264,16 +265,16 @@ static int check_threads(void)
 
 /* The run's own communicator. Split, as a duplicate would have what the program has said of its own: that nothing is
  * received from any source, for one. */
-static int make_world(MPI_Comm given)
+static int make_world(void)
 {
     int is_inter = 0, failed;
 
-    library.MPI_Comm_test_inter(given, &is_inter);
+    library.MPI_Comm_test_inter(mpi.given, &is_inter);
     if (is_inter)
         return error_set(
             MPM_EINVAL,
             "the communicator to run on is an intercommunicator: it must be an intracommunicator");
-    if ((failed = library.MPI_Comm_split(given, 0, 0, &mpi.world)))
+    if ((failed = library.MPI_Comm_split(mpi.given, 0, 0, &mpi.world)))
         return mpi_failed("MPI_Comm_split", failed);
     library.MPI_Comm_set_errhandler(mpi.world, MPI_ERRORS_RETURN);
     return MPM_OK;
@@ -287,12 +288,12 @@ static bool mpi_outlives_ranks(void)
     return !strncmp(mpi.version, known, strlen(known)) && launcher_lets_survivors_live();
 }
 
-static int open_world(const struct rank_card *card, MPI_Comm given, struct topology *topology)
+static int open_world(const struct rank_card *card, struct topology *topology)
 {
     const struct rank_info *own;
     int failed, status;
 
-    if ((status = make_world(given)) || (status = mpi_agree(check_threads())) ||
+    if ((status = make_world()) || (status = mpi_agree(check_threads())) ||
         (status = gather_topology(card, topology)))
         return status;
     own = &topology->ranks[topology->rank];
@@ -332,18 +333,28 @@ static int say_where(int status, const char *host)
 
 static void mpi_close(void);
 
-static int mpi_open(const struct rank_card *card, const void *communicator, struct topology *topology)
+static int mpi_start(const char *host, const void *communicator, bool *is_main)
 {
     const MPI_Comm *given = communicator;
-    int status;
+    int status, rank;
 
     if ((status = meet(given)))
-        return say_where(status, card->machine);
+        return say_where(status, host);
     ignore_broken_connections();
+    mpi.given = given ? *given : MPI_COMM_WORLD;
     mpi.world = mpi.machine = mpi.leaders = MPI_COMM_NULL;
     mpi.coming_end = &mpi.coming;
-    memcpy(mpi.host, card->machine, sizeof mpi.host);
-    if ((status = open_world(card, given ? *given : MPI_COMM_WORLD, topology))) {
+    snprintf(mpi.host, sizeof mpi.host, "%s", host);
+    library.MPI_Comm_rank(mpi.given, &rank);
+    *is_main = !rank;
+    return MPM_OK;
+}
+
+static int mpi_open(const struct rank_card *card, struct topology *topology)
+{
+    int status = open_world(card, topology);
+
+    if (status) {
         topology_free(topology);
         mpi_close();
     }
@@ -763,6 +774,7 @@ static const char *mpi_version(void)
 
 const struct transport transport_mpi = {
     .name = "mpi",
+    .start = mpi_start,
     .open = mpi_open,
     .memory = mpi_memory,
     .agree = mpi_agree,

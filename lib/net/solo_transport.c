@@ -9,11 +9,18 @@
 #include "base/error.h"
 #include "net/shared_memory.h"
 
-static int solo_open(const struct rank_card *card, const void *communicator, struct topology *topology)
+static int solo_start(const char *host, const void *communicator, bool *is_main)
+{
+    (void)host;
+    (void)communicator;
+    *is_main = true;
+    return MPM_OK;
+}
+
+static int solo_open(const struct rank_card *card, struct topology *topology)
 {
     unsigned machine = 0;
 
-    (void)communicator;
     return topology_make(card, &machine, 1, 0, topology);
 }
 
@@ -115,6 +122,7 @@ static const char *solo_version(void)
 
 const struct transport transport_solo = {
     .name = "solo",
+    .start = solo_start,
     .open = solo_open,
     .memory = solo_memory,
     .agree = solo_agree,

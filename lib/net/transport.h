@@ -2,7 +2,7 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and the layers above it.
  *
- * All is for its owner (see below), but for name and version. open, memory, agree, gather and close are collective;
+ * All is for its owner (see below), but for name and version. start, open, memory, agree, gather and close are collective;
  * send, poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing
  * else blocks. */
 #ifndef NET_TRANSPORT_H
@@ -33,9 +33,12 @@ struct frame {
 
 struct transport {
     const char *name;
-    /* Starts it and tells who is there; `card` is the own one. `communicator`: the address of the MPI_Comm that the
-     * run is to be on; NULL: all ranks. What fails leaves nothing open, on any rank. */
-    int (*open)(const struct rank_card *card, const void *communicator, struct topology *topology);
+    /* Starts what is below, unless the program has. `host` is the own machine's name, `communicator` the address of the
+     * MPI_Comm that the run is to be on; NULL: all ranks. `is_main`: whether this is its first rank. What fails leaves
+     * nothing started by it. */
+    int (*start)(const char *host, const void *communicator, bool *is_main);
+    /* Tells who is there; `card` is the own one. What fails leaves nothing open, on any rank, nor started. */
+    int (*open)(const struct rank_card *card, struct topology *topology);
     /* Memory of `size` bytes that all ranks of the own node share, and processes forked later, too; zeroed,
      * and not touched yet. The leader's size counts. Where it is a mapping of its own: memory_keep(). What fails
      * fails on all ranks. */
@@ -69,7 +72,7 @@ struct transport {
     /* Whether ranks that are left can go on when others have died: the launcher lets them, and so does MPI. After
      * open(). */
     bool (*outlives_ranks)(void);
-    /* Whether the program goes on on every rank after close(), as it has started MPI itself. */
+    /* Whether the program goes on on every rank after close(), as it has started MPI itself. After start(). */
     bool (*goes_on)(void);
     /* Ends it in good order, all ranks together: MPI as well, unless the program goes on. */
     void (*close)(void);

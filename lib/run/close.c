@@ -13,7 +13,7 @@
 
 static void close_transport(void)
 {
-    run_guard("MPI_Finalize", NULL);
+    run_guard("MPI_Finalize has not returned", NULL);
     context.transport->close();
     run_unguard();
 }

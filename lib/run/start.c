@@ -86,6 +86,21 @@ static int prepare(const mpm_options *options, struct rank_card *card)
     return MPM_OK;
 }
 
+/* Ranks of a program that has started MPI come when they like; once they have met they are on their way together. */
+static int meet(const struct rank_card *card)
+{
+    bool come_alone = context.transport->goes_on();
+    int status;
+
+    if (!come_alone)
+        run_guard_start(card->node_timeout_s);
+    if ((status = context.transport->open(card, &context.topology)))
+        run_unguard();
+    else if (come_alone && context.transport != &transport_solo)
+        run_guard_start(card->node_timeout_s);
+    return status;
+}
+
 static int open_transport(struct rank_card *card, const void *communicator)
 {
     int status;
@@ -95,14 +110,15 @@ static int open_transport(struct rank_card *card, const void *communicator)
     if (context.transport != &transport_solo)
         card->build = function_program_build();
     transport_take();
-    if ((status = context.transport->open(card, communicator, &context.topology)))
+    context.outlives_nodes = false;
+    if ((status = context.transport->start(card->machine, communicator, &context.is_main)) ||
+        (status = meet(card)))
         transport_give_up();
     return status;
 }
 
 static void begin(void)
 {
-    context.is_main = context.topology.rank == 0;
     context.outlives_nodes = context.topology.node_count > 1 && context.transport->outlives_ranks() &&
                              trouble_node_timeout_s() > 0;
     log_open((enum mpm_log_level)context.config.log_level, context.is_main ? "" : own_name());
@@ -163,20 +179,24 @@ static int start_threads(void)
 }
 
 /* All of the start that every rank takes part in, after the transport is open. */
-static int start_together(void)
+static int start_together(int own_status)
 {
     int status;
 
-    if ((status = topology_check_build(&context.topology)) || (status = run_make_arena()) ||
+    if ((status = context.transport->agree(own_status)) ||
+        (status = topology_check_build(&context.topology)) || (status = run_make_arena()) ||
         (status = run_start_forkserver()))
         return status;
-    if ((status = context.transport->agree(start_threads())))
-        return status;
+    return context.transport->agree(start_threads());
+}
+
+/* From here on the transport is the courier's. */
+static void hand_over_transport(void)
+{
     transport_give_up();
     courier_begin();
     if (courier_runs())
-        run_guard("a call of MPI", courier_turns);
-    return MPM_OK;
+        run_guard("a call of MPI has not returned", courier_turns);
 }
 
 /* Where something is wrong with one rank it goes on with what it has until all can agree, so that it is said once. */
@@ -193,8 +213,11 @@ static int start(const mpm_options *options)
         warn_of_threads(threads);
     if (!own_status)
         own_status = run_check_arena_size();
-    if ((status = context.transport->agree(own_status)) || (status = start_together()))
+    status = start_together(own_status);
+    run_unguard();
+    if (status)
         return run_undo_start(status);
+    hand_over_transport();
     if (options && options->drain_at_signals)
         run_take_drain_signals();
     if (!context.is_main)

@@ -30,10 +30,12 @@ void run_end_forkservers(void);
 
 /* guard.c */
 
-/* From here on this rank ends if `count` says the same for the nodes' time limit: `what`, with which the sentence
- * begins, has not returned. NULL: nothing is counted. Nothing where there is one node, or no time limit. */
+/* From here on this rank ends if `count` says the same for the nodes' time limit: `what` is the sentence up to that
+ * time. NULL: nothing is counted. Nothing where there is one node, or no time limit. */
 void run_guard(const char *what, uint64_t (*count)(void));
-/* It has. */
+/* The same for the start of a run, of which nothing is known yet: eight times as long, and 30 s at least. */
+void run_guard_start(double node_timeout_s);
+/* Nothing is guarded any more, if anything was. */
 void run_unguard(void);
 
 /* rank_watch.c */
