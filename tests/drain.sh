@@ -185,25 +185,6 @@ for launch in "${launches[@]}"; do
     check "$what: nothing is left" wait_for 60 nothing_is_left
 done
 
-# As a batch system suspends a job: for longer than its grace.
-what="a drain that is suspended"
-rm -f in.h5 out.h5*
-seq 1 20 >numbers.txt
-text_set in.h5 /n TEXTFP 32 20
-NOTING_HOLDS=0 hold_at 5 "$bin/mpmap" map "$test_plugins/noting.so:note" in.h5:/n out.h5:/r --workers 6 --grace 6
-kill -TERM "$held"
-check "$what: it drains" wait_for 60 says '^mpmap: draining:'
-mapfile -t stopped < <(tree "$held")
-kill -STOP "${stopped[@]}"
-read -rt 8 <> <(:) || true
-kill -CONT "${stopped[@]}"
-read -rt 1 <> <(:) || true
-touch go_on
-wait "$held"
-status=$?
-check "$what: with status 75" status_is 75
-check "$what: what was begun is done" says '^mpmap: the map was drained; 6 of 20 rows are good'
-
 launch=env
 what="the walltime"
 data 2000 0.05
