@@ -3,8 +3,13 @@
  * no test waits for it. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mpmap/report.h"
@@ -245,6 +250,68 @@ static void a_line_that_stands_is_erased_at_the_end(void)
     CU_ASSERT_EQUAL(bytes_written(&end, &line), 0);
 }
 
+/* A session of its own, with that terminal; its other process group is a child's that waits. Between two parts of what
+ * comes out of the terminal is a bar. */
+static bool draw_in_both_grounds(pid_t other, mpm_line *line)
+{
+    pid_t own = getpgrp();
+
+    setenv("TERM", "vt100", 1);
+    signal(SIGTTOU, SIG_IGN);
+    if (setpgid(other, other))
+        return false;
+    mpm_progress_line(&half, line);
+    fputs("|", stderr);
+    if (tcsetpgrp(STDERR_FILENO, other))
+        return false;
+    mpm_progress_line_end(line);
+    mpm_progress_line(&half, line);
+    line->shown = 1; /* as if it had been drawn before */
+    mpm_progress_line(&half, line);
+    fprintf(stderr, "%d|", line->shown);
+    if (tcsetpgrp(STDERR_FILENO, own))
+        return false;
+    mpm_progress_line(&half, line);
+    fputs("|", stderr);
+    return true;
+}
+
+static void draw_in_new_session(void)
+{
+    pid_t other = fork();
+    bool is_drawn;
+
+    if (!other) {
+        pause();
+        _exit(0);
+    }
+    if (other < 0)
+        _exit(1);
+    is_drawn = draw_in_both_grounds(other, &(mpm_line){0});
+    kill(other, SIGKILL);
+    _exit(!is_drawn);
+}
+
+static void a_line_is_not_drawn_by_a_job_in_the_background(void)
+{
+    char bytes[4 * SIZE] = "", wanted[4 * SIZE], drawn[SIZE];
+    size_t length = 0;
+    ssize_t more;
+    int terminal, wait_status;
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+
+    CU_ASSERT_FATAL(child >= 0);
+    if (!child)
+        draw_in_new_session();
+    while ((more = read(terminal, bytes + length, sizeof bytes - 1 - length)) > 0)
+        length += (size_t)more;
+    close(terminal);
+    CU_ASSERT(waitpid(child, &wait_status, 0) == child && !wait_status);
+    progress_line_format(&half, 80, drawn, sizeof drawn);
+    snprintf(wanted, sizeof wanted, "\r%s\033[K|0|\r%s\033[K|", drawn, drawn);
+    CU_ASSERT_STRING_EQUAL(bytes, wanted);
+}
+
 static void end_keeps_errno(void)
 {
     mpm_line line = {0};
@@ -282,6 +349,7 @@ int main(void)
          json_lines_are_objects_and_the_last_one_says_the_end},
         {"nothing_is_written_when_it_is_off", nothing_is_written_when_it_is_off},
         {"a_line_that_stands_is_erased_at_the_end", a_line_that_stands_is_erased_at_the_end},
+        {"a_line_is_not_drawn_by_a_job_in_the_background", a_line_is_not_drawn_by_a_job_in_the_background},
         {"end_keeps_errno", end_keeps_errno},
     };
 

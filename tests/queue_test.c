@@ -219,7 +219,13 @@ static void join_waits_until_all_is_done(mpm_queue queue)
     EXPECT(mpm_queue_join(queue, 0) == MPM_ETIMEDOUT);
     for (int i = 0; i < 2; i++) {
         EXPECT(mpm_queue_join(queue, 0.02) == MPM_ETIMEDOUT);
-        EXPECT(!mpm_queue_get(queue, 0, &message, sizeof message, NULL) && !mpm_queue_task_done(queue));
+        EXPECT(
+            strstr(mpm_error(), i ? ": 1 left, 1 of them not got yet" : ": 2 left, 2 of them not got yet"));
+        EXPECT(!mpm_queue_get(queue, 0, &message, sizeof message, NULL));
+        EXPECT(mpm_queue_join(queue, 0) == MPM_ETIMEDOUT);
+        EXPECT(
+            strstr(mpm_error(), i ? ": 1 left, 0 of them not got yet" : ": 2 left, 1 of them not got yet"));
+        EXPECT(!mpm_queue_task_done(queue));
     }
     EXPECT(is_late_enough(start_ns, 0.04));
     EXPECT(!mpm_queue_join(queue, 0));

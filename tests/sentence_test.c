@@ -144,8 +144,8 @@ static void queues(const struct things *t)
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put(t->full, "four", 4, SHORT_S));
     FAILS(MPM_EFULL, "the queue was full", mpm_queue_put_many(t->full, "four", 2, 2, SHORT_S, &number));
     FAILS(MPM_EINVAL, "task_done|0 messages", mpm_queue_task_done(t->full));
-    FAILS(MPM_ETIMEDOUT, "the queue", mpm_queue_join(t->full, 0));
-    FAILS(MPM_ETIMEDOUT, "the queue", mpm_queue_join(t->full, SHORT_S));
+    FAILS(MPM_ETIMEDOUT, "of the queue|: 1 left, 1 of them not got yet", mpm_queue_join(t->full, 0));
+    FAILS(MPM_ETIMEDOUT, "of the queue|: 1 left, 1 of them not got yet", mpm_queue_join(t->full, SHORT_S));
     FAILS(MPM_ECLOSED, "the queue is closed", mpm_queue_put(t->closed, "four", 4, 0));
     FAILS(MPM_ECLOSED, "the queue is closed", mpm_queue_get(t->closed, SHORT_S, four, 4, NULL));
     FAILS(MPM_ESTALE, "the queue was destroyed", mpm_queue_put(t->stale, "four", 4, 0));

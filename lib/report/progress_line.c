@@ -194,6 +194,14 @@ static int can_draw(void)
     return isatty(STDERR_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0);
 }
 
+/* Then the terminal is the shell's: what was drawn is among its lines, or gone. */
+static int is_in_background(void)
+{
+    pid_t foreground = tcgetpgrp(STDERR_FILENO); /* fails where it is not the terminal of this session */
+
+    return foreground > 0 && foreground != getpgrp();
+}
+
 /* A terminal that takes no more has nobody to tell, so what write() returns changes nothing. */
 static void put(const char *text)
 {
@@ -254,7 +262,9 @@ static void print_if_due(mpm_line *line, const mpm_progress *now)
 
 static void draw_if_due(mpm_line *line, const mpm_progress *now)
 {
-    if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s)
+    if (is_in_background())
+        line->shown = 0;
+    else if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s)
         draw(line, now);
 }
 
@@ -281,7 +291,7 @@ void mpm_progress_line_end(mpm_line *line)
 
     if (!line)
         return;
-    if (line->shown)
+    if (line->shown && !is_in_background())
         put("\r\033[K");
     *line = (mpm_line){.form = line->form, .every_s = line->every_s};
     errno = saved_errno;

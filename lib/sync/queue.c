@@ -261,18 +261,19 @@ static int try_get(struct object *object, const mpm_handle *handle, struct invoc
     return get_and_unlock(object, invocation, false);
 }
 
-/* `done` first: it is never more than what was put, so they were equal when it was read if they are now. */
-static bool is_all_done(const struct queue *queue)
+/* How many messages are not done. `done` first: it is never more than what was put, so they were equal when it was read
+ * if they are now. */
+static uint64_t left_to_do(const struct queue *queue)
 {
     /* Pairs with the store of try_task_done(). */
     uint64_t done = atomic_load_explicit(&queue->done, memory_order_acquire);
 
-    return done == ring_put_count(&queue->ring);
+    return ring_put_count(&queue->ring) - done;
 }
 
 static int try_join(struct object *object, const mpm_handle *handle, struct invocation *unused)
 {
-    bool is_done = is_all_done(queue_of(object));
+    bool is_done = !left_to_do(queue_of(object));
 
     (void)unused;
     if (!object_is(object, handle))
@@ -291,7 +292,7 @@ static int try_task_done(struct object *object, const mpm_handle *handle, struct
         return status;
     done = atomic_load_explicit(&queue->done, memory_order_relaxed);
     if (done < (got = ring_got_count(&queue->ring)))
-        /* Pairs with is_all_done(). */
+        /* Pairs with left_to_do(). */
         atomic_store_explicit(&queue->done, done + 1, memory_order_release);
     else
         status = error_set(
@@ -382,7 +383,7 @@ static bool may_put(const struct object *object, const struct invocation *unused
 static bool may_join(const struct object *object, const struct invocation *unused)
 {
     (void)unused;
-    return is_all_done((const struct queue *)object->body);
+    return !left_to_do((const struct queue *)object->body);
 }
 
 static uint64_t messages(const struct object *object)
@@ -521,6 +522,22 @@ static int serve_join(struct object *object, const mpm_handle *handle, struct in
     return post_is_behind(handle) ? CALL_MUST_WAIT : try_join(object, handle, invocation);
 }
 
+/* What a delegation has not brought yet is not counted. */
+static int late_join(struct object *object, const mpm_handle *handle, struct invocation *invocation)
+{
+    int status = (invocation->is_served ? serve_join : try_join)(object, handle, invocation);
+    uint64_t left = left_to_do(queue_of(object)), size = ring_size(&queue_of(object)->ring);
+
+    if (status != CALL_MUST_WAIT)
+        return status;
+    if (!left)
+        return error_set(MPM_ETIMEDOUT, "not all messages of the queue were done within the timeout");
+    return error_set(
+        MPM_ETIMEDOUT,
+        "not all messages of the queue were done within the timeout: %llu left, %llu of them not got yet",
+        (unsigned long long)left, (unsigned long long)(size < left ? size : left));
+}
+
 /* The end of a queue must wait while the queue is delegated. */
 
 static int serve_close(struct object *object, const mpm_handle *handle, struct invocation *invocation)
@@ -588,8 +605,7 @@ static const struct method methods[] = {
                    .late_sentence = "the queue was empty for the whole timeout", .undo = undo_get,
                    .gives = true},
     [QUEUE_JOIN] = {OBJECT_QUEUE, QUEUE_JOIN, "join", .try = try_join, .serve = serve_join, .wait = WAIT_DONE,
-                    .is_ready = may_join, .is_timed = true, .late_status = MPM_ETIMEDOUT,
-                    .late_sentence = "not all messages of the queue were done within the timeout"},
+                    .is_ready = may_join, .is_timed = true, .late_status = MPM_ETIMEDOUT, .late = late_join},
     [QUEUE_LOOK] = {OBJECT_QUEUE, QUEUE_LOOK, "look", .out_size = sizeof(struct look_out), .try = try_look},
     [QUEUE_CLOSE] = {OBJECT_QUEUE, QUEUE_CLOSE, "close", .try = try_close, .serve = serve_close,
                      .by_courier = true},

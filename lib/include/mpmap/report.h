@@ -29,8 +29,9 @@ typedef struct mpm_line {
 
 /** Shows on stderr how far a map is: for `.progress` of mpm_map_options and mpm_dataset_map, with an mpm_line as
  * its `progress_argument`. On a terminal it draws after the first second, ten times a second at most, as wide as
- * the terminal is, and erases the line when all items are done. Elsewhere (also where the variable TERM is "dumb")
- * it prints a line now and then. Blocks as long as stderr does. Any process.
+ * the terminal is, and erases the line when all items are done; but a job in the background (`bg`) draws nothing.
+ * Elsewhere (also where the variable TERM is "dumb") it prints a line now and then. Blocks as long as stderr does. Any
+ * process.
  * @param now   how far the map is
  * @param line  an mpm_line, which stays the same for the whole map */
 MPM_API void mpm_progress_line(const mpm_progress *now, void *line);
