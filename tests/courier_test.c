@@ -64,8 +64,8 @@ static struct {
     unsigned piece_polls, piece_pause; /* a piece comes at every so many polls, and one more */
     unsigned most_pieces;              /* under way at once to a node */
     bool is_eager;                     /* pieces leave at once, though they come later */
-    const char *watched[2];            /* pieces of LARGE bytes there are counted */
-    unsigned watched_pieces[2];
+    const char *watched[3];            /* pieces of LARGE bytes there are counted */
+    unsigned watched_pieces[3];
     bool refuse;
     void (*spoil)(struct frame *frame);
 } loop;
@@ -107,7 +107,7 @@ static unsigned loop_pieces_left(unsigned node)
 
 static int loop_send_piece(unsigned node, const void *bytes, size_t size)
 {
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 3; i++)
         loop.watched_pieces[i] += loop.watched[i] && (const char *)bytes >= loop.watched[i] &&
                                   (const char *)bytes < loop.watched[i] + LARGE;
     loop.sent_pieces.piece[loop.sent_pieces.count++] = (struct piece){node, memcpy(malloc(size), bytes, size),
@@ -549,6 +549,7 @@ static bool lend(void *unused)
     (void)unused;
     loop.watched[0] = (const char *)lent[LENT_PLACED].body;
     loop.watched[1] = (const char *)lent[LENT_SHORT].body;
+    loop.watched[2] = (const char *)lent[LENT_SMALL].body;
     courier_handle(MESSAGE_REPLY, take_gathered);
     courier_handle_large(MESSAGE_REPLY, &large);
     courier_add_work(lend_all);
@@ -558,7 +559,7 @@ static bool lend(void *unused)
     for (unsigned i = 0; i < LENTS; i++)
         is_right &= lent[i].came == 1 && lent[i].given_back == 1;
     return is_right && loop.watched_pieces[0] == (LARGE + PIECE_SIZE - 1) / PIECE_SIZE &&
-           loop.watched_pieces[1] == SHORT_PIECES;
+           loop.watched_pieces[1] == SHORT_PIECES && !loop.watched_pieces[2];
 }
 
 static void what_is_lent_leaves_from_where_it_is_and_comes_where_it_is_wanted(void)

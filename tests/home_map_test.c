@@ -25,18 +25,29 @@
 #define MOST_NODES 4u
 
 static _Atomic unsigned long posted;
+static _Thread_local bool is_lively; /* the courier was told, and nothing was posted since */
 
 /* All ranks and their workers have it. */
 static struct {
-    _Atomic unsigned long lively[MOST_NODES]; /* how often each courier was told so */
-    _Atomic int elsewhere;                    /* items that were begun on other nodes than main's */
+    _Atomic unsigned long lively[MOST_NODES];            /* how often each courier was told so */
+    _Atomic unsigned long lively_leases, lively_results; /* posted just behind that, by the same thread */
+    _Atomic unsigned long leases, results;               /* posted in all */
+    _Atomic int elsewhere; /* items that were begun on other nodes than main's */
 } * shared;
 
-/* In main; workers post nothing. */
+/* In main and in leaders of other nodes; workers post nothing. */
 static void note(uint32_t kind)
 {
     if (kind >= MESSAGE_JOB_OPEN && kind <= MESSAGE_RECALL)
         atomic_fetch_add(&posted, 1);
+    if (kind == MESSAGE_LEASE) {
+        atomic_fetch_add(&shared->leases, 1);
+        atomic_fetch_add(&shared->lively_leases, is_lively);
+    } else if (kind == MESSAGE_RESULTS) {
+        atomic_fetch_add(&shared->results, 1);
+        atomic_fetch_add(&shared->lively_results, is_lively);
+    }
+    is_lively = false;
 }
 
 int __real_courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);
@@ -62,6 +73,7 @@ void __wrap_courier_be_lively(void);
 void __wrap_courier_be_lively(void)
 {
     atomic_fetch_add(&shared->lively[mpm_node_id()], 1);
+    is_lively = true;
     __real_courier_be_lively();
 }
 
@@ -265,11 +277,20 @@ static void couriers_nap_little_for_small_maps_over_nodes_and_for_no_others(void
 {
     mpm_pool *pool = open_pool(1);
     size_t elsewhere, are_lively;
+    unsigned long leases, results;
 
     count_elsewhere(pool, MANY_ITEMS, &elsewhere, &are_lively);
     CU_ASSERT(elsewhere > 0 && !are_lively && !atomic_load(&shared->lively[0]));
+    CU_ASSERT(!atomic_load(&shared->lively_leases) && !atomic_load(&shared->lively_results));
+    leases = atomic_load(&shared->leases);
+    results = atomic_load(&shared->results);
+    CU_ASSERT(leases > 0 && results > 0);
     count_elsewhere(pool, ITEMS, &elsewhere, &are_lively);
-    CU_ASSERT(elsewhere > 0 && are_lively == elsewhere && atomic_load(&shared->lively[0]) > 0);
+    CU_ASSERT(elsewhere > 0 && are_lively == elsewhere);
+    leases = atomic_load(&shared->leases) - leases;
+    CU_ASSERT(leases > 0 && atomic_load(&shared->lively_leases) == leases);
+    CU_ASSERT(atomic_load(&shared->lively_results) == atomic_load(&shared->results) - results);
+    CU_ASSERT(atomic_load(&shared->lively[0]) > leases); /* when results come, too */
     mpm_pool_close(pool);
 }
 

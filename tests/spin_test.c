@@ -56,6 +56,43 @@ static void what_comes_late_is_hardly_looked_for(void)
     CU_ASSERT(looked_ns / WAITS < 1000);
 }
 
+/* How many waits in vain are asleep until a long look comes, which is in vain, too. */
+static unsigned waits_until_long_look(struct object_wait *wait)
+{
+    unsigned waits = 0;
+
+    for (; waits < WAITS && spin_time_ns(spin_hint_of(wait), false) != SPIN_LONG_NS; waits++)
+        wait_for(wait, 1000000);
+    wait_for(wait, 1000000);
+    return waits;
+}
+
+static void long_looks_in_vain_come_less_often_each_time_until_one_finds_something(void)
+{
+    struct object_wait wait = {.wanted = 0};
+    unsigned first = waits_until_long_look(&wait), second = waits_until_long_look(&wait);
+    unsigned third = waits_until_long_look(&wait);
+
+    CU_ASSERT(first > 10 && second > first * 3 / 2 && third > second * 3 / 2);
+    CU_ASSERT_EQUAL(waits_until_long_look(&wait), third);
+    while (spin_time_ns(spin_hint_of(&wait), false) != SPIN_LONG_NS)
+        wait_for(&wait, 1000000);
+    CU_ASSERT_FALSE(has_slept(&wait, QUICK_NS));
+    CU_ASSERT_EQUAL(waits_until_long_look(&wait), first);
+}
+
+/* They are learnt elsewhere: object/invoke.c. */
+static void rests_stay_as_they_are(void)
+{
+    struct object_wait wait = {.wanted = 0};
+
+    spin_learn(&wait, (struct spin_hint){.rests = 3}, true, QUICK_NS);
+    wait_for(&wait, QUICK_NS);
+    CU_ASSERT_EQUAL(spin_hint_of(&wait).rests, 3);
+    wait_for(&wait, 1000000);
+    CU_ASSERT_EQUAL(spin_hint_of(&wait).rests, 3);
+}
+
 /* The other one is woken in less time than a long look takes, but works on for a while each time. */
 static void what_always_comes_a_little_late_is_mostly_slept_for(void)
 {
@@ -149,6 +186,9 @@ int main(void)
          what_always_comes_a_little_late_is_mostly_slept_for},
         {"two_whose_work_is_shorter_than_a_wake_up_look_on_for_one_another",
          two_whose_work_is_shorter_than_a_wake_up_look_on_for_one_another},
+        {"long_looks_in_vain_come_less_often_each_time_until_one_finds_something",
+         long_looks_in_vain_come_less_often_each_time_until_one_finds_something},
+        {"rests_stay_as_they_are", rests_stay_as_they_are},
         {"one_miss_changes_nothing", one_miss_changes_nothing},
         {"two_that_have_slept_come_to_look_on_again", two_that_have_slept_come_to_look_on_again},
         {"one_that_is_late_once_makes_nobody_sleep_but_once",

@@ -335,9 +335,9 @@ static bool is_large(uint32_t kind, size_t payload)
     return payload > WHOLE_SIZE && !courier.rule_of(kind)->is_never_large;
 }
 
-bool courier_would_lend(uint32_t kind, size_t body_size)
+bool courier_would_lend(size_t body_size)
 {
-    return body_size >= LEND_SIZE && !courier.rule_of(kind)->is_never_large;
+    return body_size >= LEND_SIZE;
 }
 
 /* A large one is copied before others have to wait for the mutex. */
@@ -380,7 +380,8 @@ int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *h
     struct large_message *large;
 
     assert(thread_is(THREAD_COURIER) && part_count <= LENT_PARTS);
-    if (!courier_would_lend(kind, body->size))
+    assert(!courier.rule_of(kind)->is_never_large);
+    if (!courier_would_lend(body->size))
         return post_copied(node, kind, head, part_count, body);
     go_before(node, kind);
     if (!(large = large_create(kind, head, part_count))) {

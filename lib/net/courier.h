@@ -92,7 +92,7 @@ int courier_post_one(unsigned node, uint32_t kind, const void *bytes, size_t siz
 /* In its thread: the same, but that a body of some length goes in pieces, and stays where it is until it has left; a
  * shorter one is copied, and given back at once. It is given back with MPM_ENOMEM, too, and never if its node is lost
  * while it is under way: the transport may still read it. */
-bool courier_would_lend(uint32_t kind, size_t body_size);
+bool courier_would_lend(size_t body_size);
 int courier_post_lent(unsigned node, uint32_t kind, const struct message_part *head, size_t part_count,
                       const struct message_body *body);
 

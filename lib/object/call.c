@@ -645,8 +645,7 @@ static int post_bytes(const struct request *request, uint32_t number, const stru
     struct message_part parts[] = {{message, sizeof *message}, {bytes, in_size}};
     struct message_body body = {bytes + in_size, request->size - in_size, on_left, NULL};
 
-    if (request->block && courier_would_lend(MESSAGE_CALL, body.size) &&
-        (body.owner = note_leaving(request, number)))
+    if (request->block && courier_would_lend(body.size) && (body.owner = note_leaving(request, number)))
         return courier_post_lent(request->handle.home, MESSAGE_CALL, parts, 2, &body);
     parts[1].size = request->size;
     return courier_post(request->handle.home, MESSAGE_CALL, parts, 2);
@@ -1033,7 +1032,7 @@ static void answer(unsigned node, const struct message_call *call, int status, s
 {
     struct reply_bytes *shared = NULL;
 
-    if (!status && courier_would_lend(MESSAGE_REPLY, invocation->size))
+    if (!status && courier_would_lend(invocation->size))
         shared = reply_bytes_share(invocation);
     send_reply(node, call, status, invocation, shared);
     given_note(node, call, invocation, shared);
