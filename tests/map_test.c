@@ -351,6 +351,34 @@ static void check_few_items(mpm_pool *pool, size_t count)
     free(failures);
 }
 
+static int wait_for_a_look(mpm_call *call, const void *item, void *result)
+{
+    (void)item;
+    (void)result;
+    for (unsigned i = 0; i < 1000 * PATIENCE_S && !atomic_load(&told[0]); i++)
+        usleep(1000);
+    return atomic_load(&told[0]) ? 0 : mpm_fail(call, "nobody has looked");
+}
+
+static void look_once(const mpm_progress *now, void *done)
+{
+    if (!atomic_exchange(&told[0], 1))
+        *(uint64_t *)done = now->done;
+}
+
+/* Their words are clear before the first item has ended. */
+static void check_none_is_done_at_first(mpm_pool *pool, size_t count)
+{
+    uint64_t done = count;
+
+    forget();
+    CU_ASSERT_EQUAL(
+        mpm_pool_map(pool, wait_for_a_look, NULL, count, 0, 0,
+                     &(mpm_map_options){.chunk = 1, .progress = look_once, .progress_argument = &done}, NULL),
+        MPM_OK);
+    CU_ASSERT_EQUAL(done, 0);
+}
+
 /* What each worker has done is one word beside the claim counter where both are few, and lines of its own else. */
 static void of_few_items_none_is_lost_or_done_twice_whatever_dies(void)
 {
@@ -359,6 +387,7 @@ static void of_few_items_none_is_lost_or_done_twice_whatever_dies(void)
 
         for (size_t count = 63; count <= 65; count++)
             check_few_items(pool, count);
+        check_none_is_done_at_first(pool, 63);
         mpm_pool_close(pool);
     }
 }
