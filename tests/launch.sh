@@ -345,11 +345,13 @@ fi
 
 # --- Ways to leave main ----------------------------------------------------------------------------------
 
-for way in return exit in-map in-puts in-calls; do
+for way in return exit in-map in-puts in-calls in-wait; do
     for launcher in "" "mpirun -n 2" "env MPMAP_RANKS_PER_NODE=1 mpirun -n 2"; do
         run $launcher "$programs/ending" "$way" 7
         check "main leaves without mpm_finalize ($way), '$launcher': its exit status counts" status_is 7
         check "main leaves without mpm_finalize ($way), '$launcher': nothing is left" ends_clean
+        check "main leaves without mpm_finalize ($way), '$launcher': nobody is told that it was called" \
+            [ "$(grep -c mpm_finalize "$work/err")" = 0 ]
     done
 done
 

@@ -51,6 +51,7 @@ const char *context_why_not_end(void)
 
 void context_stay_inside(void)
 {
+    atomic_fetch_add(&context.inside, 1);
     inside_here++;
 }
 

@@ -69,7 +69,8 @@ static int end_run(void)
     if (!atomic_load(&context.exiting))
         wait_for_work();
     trouble = context_check_whole();
-    context_send_others_out("mpm_finalize has ended the run");
+    if (!atomic_load(&context.exiting)) /* else it has sent them out, and waited for them long enough */
+        context_send_others_out("mpm_finalize has ended the run");
     end_together();
     if (!trouble)
         trouble = find_loss();

@@ -6,6 +6,7 @@
  *   ending in-map CODE    calls exit(CODE) while another thread is in a map
  *   ending in-puts CODE   calls exit(CODE) while processes of the last node put into a queue of main's
  *   ending in-calls CODE  calls exit(CODE) while another thread puts into a queue and gets
+ *   ending in-wait CODE   calls exit(CODE) while a process of its node waits for an event, and would say how that ended
  *   ending start CODE     calls exit(CODE) when mpm_init has returned
  *
  * Prints "started" when mpm_init has returned. */
@@ -99,6 +100,33 @@ static int wait_for_puts(void)
     return EXIT_SUCCESS;
 }
 
+struct waiter {
+    mpm_event is_there, never;
+};
+
+static int wait_for_ever(const void *args, size_t size)
+{
+    const struct waiter *waiter = args;
+
+    (void)size;
+    if (mpm_event_set(waiter->is_there) || mpm_event_wait(waiter->never, MPM_FOREVER))
+        return mpm_report_error();
+    return EXIT_SUCCESS;
+}
+
+static int wait_for_waiter(void)
+{
+    mpm_process_options options = {.place = MPM_ON_NODE(0)};
+    struct waiter waiter;
+    mpm_process process;
+
+    if (mpm_event_create(&waiter.is_there) || mpm_event_create(&waiter.never) ||
+        mpm_process_start(wait_for_ever, &waiter, sizeof waiter, &options, &process) ||
+        mpm_event_wait(waiter.is_there, MPM_FOREVER))
+        return mpm_report_error();
+    return EXIT_SUCCESS;
+}
+
 static void *put_and_get(void *queue)
 {
     char message[8] = "";
@@ -142,7 +170,8 @@ int main(int argc, char **argv)
     if (mpm_pool_open(NULL, &pool))
         return mpm_report_error();
     if (map(pool, 100, NULL) || (!strcmp(way, "in-map") && wait_for_map(pool)) ||
-        (!strcmp(way, "in-puts") && wait_for_puts()) || (!strcmp(way, "in-calls") && wait_for_calls()))
+        (!strcmp(way, "in-puts") && wait_for_puts()) || (!strcmp(way, "in-calls") && wait_for_calls()) ||
+        (!strcmp(way, "in-wait") && wait_for_waiter()))
         return EXIT_FAILURE;
     if (strcmp(way, "return"))
         exit(code);

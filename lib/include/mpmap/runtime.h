@@ -11,7 +11,7 @@
 
 MPM_BEGIN
 
-/** Options of mpm_init(); zero is the default. Environment variables (see doc/clusters.md) take precedence over
+/** Options of mpm_init(); zero is the default. Environment variables (see doc/options.md) take precedence over
  * these. */
 typedef struct mpm_options {
     size_t arena_size;       /**< bytes that each node's processes share; 0: what memory allows */
@@ -89,14 +89,15 @@ typedef struct mpm_options {
  *         call; MPM_EFORKSERVER if a fork server ends as it starts; MPM_EMPI, MPM_ESYSTEM. */
 MPM_API MPM_CHECKED int mpm_init(int *argc, char ***argv, const mpm_options *options);
 
-/** Ends the run: workers, hosts and the service of the other ranks. Pools that are still open are closed first.
+/** Ends the run: workers, fork servers and the service of the other ranks. Pools that are still open are closed first.
  * What was begun before comes to its end. A call that would begin something after that instant (a pool, a map, a
  * call, a stream, a process) gets MPM_ESTATE, in any thread or callback, and so does a call that still waits for
  * an object when all that has ended. MPI is ended if mpm_init() has started it. Blocks until all have ended. Main
- * only. An exit() without it calls it. If a node is lost (its link is cut, its power fails: it has not answered
- * for node_timeout_s) it waits for none of the others, and MPI is not ended: the other ranks exit, with a status
- * that is not 0, and once main has exited, the launcher (mpirun) is brought down. So it is if the run has gone on
- * without a node (mpm_survives_node_loss()).
+ * only. An exit() without it ends the run, too, but waits for nothing that was begun: processes and workers are
+ * killed. If a node is lost (its link is cut, its power fails: it has not answered for node_timeout_s) it waits for
+ * none of the others, and MPI is not ended: the other ranks exit, with a status that is not 0, and once main has
+ * exited, the launcher (mpirun) is brought down. So it is if the run has gone on without a node
+ * (mpm_survives_node_loss()).
  * @return 0, fit to be returned from main(); MPM_ESTATE if there is no run, or another thread is ending it, or the
  *         caller is a callback, a generator, or a progress function, which the run waits for: nothing is done
  *         then; MPM_EFORKSERVER or MPM_ENODELOST if the run has lost a part (it is ended all the same). */
