@@ -4,6 +4,7 @@
  * once "running" is printed. Says how many expectations there were, and how many of them did not come true. */
 #include <mpmap.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -228,6 +229,17 @@ static void set_scene(void)
     scene.posted = scene.of[DOOMED].queue;
 }
 
+/* The taker's thread comes to it whenever it may. */
+static void wait_for_party(mpm_barrier barrier)
+{
+    unsigned waiting = 0;
+    int status = MPM_OK;
+
+    for (; !status && !waiting; sched_yield())
+        status = mpm_barrier_waiting(barrier, &waiting);
+    EXPECT(!status);
+}
+
 static void start_all(void)
 {
     char text[8];
@@ -237,6 +249,7 @@ static void start_all(void)
     scene.doomed_end = (mpm_connection){0};
     EXPECT(!mpm_queue_get_exact(scene.told, sizeof orphan, PATIENCE_S, &orphan));
     EXPECT(!mpm_connection_recv(main_end, PATIENCE_S, text, sizeof text, NULL));
+    wait_for_party(scene.quiet);
     waiter = start_on(1, wait_for_lost);
     EXPECT(!mpm_queue_get(scene.told, PATIENCE_S, text, sizeof text, NULL));
 }
