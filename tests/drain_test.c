@@ -221,7 +221,7 @@ static int nap(mpm_call *call, const void *item, void *result)
 static void end_of_its_time_drains_a_map_and_the_run(void)
 {
     static unsigned char done[COUNT];
-    mpm_map_options options = {.drain = {.grace_s = 100, .time_s = 0.5}, .done = done};
+    mpm_map_options options = {.drain = {.grace_s = 100, .time_s = 2}, .done = done};
     int count = 0;
 
     open_run();

@@ -10,7 +10,7 @@ bin=${1:-${MPMAP_BIN:?}}
 source_folder=${2:-${MPMAP_SOURCE:?}}
 strikes=${3:-60}
 seed=${4:-$((EPOCHSECONDS % 1000000))}
-limit=$((60 + strikes / 5)) # seconds: against hanging
+limit=$((120 + strikes)) # seconds: against hanging
 programs=$(dirname "$bin")/tests
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
