@@ -64,7 +64,7 @@ whole home "the only fork server was killed"
 
 if grep -q '(Open MPI) 4' <<<"$(mpirun --version 2>/dev/null)"; then
     serve_held
-    MPMAP_NODE_TIMEOUT=2 begin lost --enable-recovery
+    MPMAP_NODE_TIMEOUT=3 begin lost --enable-recovery
     check "the crawl has begun on both nodes again" wait_for 60 is_begun
     forker=$(of_rank mpmap-forker 1)
     check "there is a rank to be killed" kill -9 "$(awk '$1 == "PPid:" { print $2 }' "/proc/$forker/status")"

@@ -74,7 +74,7 @@ touch stop
 end
 check "$what: the loss is said" is_said 1
 check "$what: the node says why it ends" \
-    err_has 'node .*/1 was silent for 2 s, and the run has gone on without it: the run ends on this node$'
+    err_has "node .*/1 was silent for $timeout s, and the run has gone on without it: the run ends on this node$"
 check "$what: every result is right" all_right
 
 what="a node that has objects, and processes that use others, is lost"
@@ -117,7 +117,7 @@ map_rows 1
 check "$what: all rows are done" rows_are_done out.h5
 what="main is killed in a map over a data set"
 map_rows 0
-check "$what: the others say that the run ends" err_has 'node .*/0 has not answered for 2 s: the run ends on this node$'
+check "$what: the others say that the run ends" err_has "node .*/0 has not answered for $timeout s: the run ends on this node$"
 check "$what: what was done is kept" [ -f out.h5.part ]
 
 what="mpmap info"

@@ -18,13 +18,13 @@ stuck()
     mapfile -t own < <(tree "$(rank_pid "$2")")
     touch stuck
 }
-says_stuck() { [ "$(grep -cE '^mpmap: .*a call of MPI has not returned for 2 s: the run ends on this node$' err)" = 1 ]; }
+says_stuck() { [ "$(grep -cE '^mpmap: .*a call of MPI has not returned for '"$timeout"' s: the run ends on this node$' err)" = 1 ]; }
 
 what="main's MPI is stuck"
 stuck 3 0
 end
 check "$what: it says so" says_stuck
-check "$what: another one says that main is lost" err_has 'node .*/0 has not answered for 2 s: the run ends on this node$'
+check "$what: another one says that main is lost" err_has "node .*/0 has not answered for $timeout s: the run ends on this node$"
 rm stuck
 
 what="the MPI of another node is stuck"

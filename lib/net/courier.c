@@ -105,9 +105,8 @@ static struct {
     unsigned node, node_count;
     pthread_t thread;
     bool runs;
-    _Atomic uint64_t turns; /* see courier_turns() */
-    sem_t gate;             /* its thread waits here until it may begin, */
-    bool is_cancelled;      /* or has nothing to do: written before the gate is opened */
+    sem_t gate;        /* its thread waits here until it may begin, */
+    bool is_cancelled; /* or has nothing to do: written before the gate is opened */
     _Atomic enum order order;
     int exit_code;                    /* written before ORDER_ABORT */
     pthread_mutex_t mutex;            /* guards the outboxes */
@@ -942,7 +941,6 @@ static void carry(void)
         bool active = receive_all();
         uint64_t now_ns;
 
-        atomic_store_explicit(&courier.turns, courier_turns() + 1, memory_order_relaxed);
         if (sends) {
             active |= do_work();
             active |= send_all();
@@ -1064,11 +1062,6 @@ void courier_begin(void)
 bool courier_runs(void)
 {
     return courier.runs;
-}
-
-uint64_t courier_turns(void)
-{
-    return atomic_load_explicit(&courier.turns, memory_order_relaxed);
 }
 
 /* What was posted too late. */

@@ -79,10 +79,6 @@ void courier_begin(void);
 /* Whether there is one. */
 bool courier_runs(void);
 
-/* How often it has come by, as long as there is one: many times a second, even if there is nothing to do. Any
- * thread. */
-uint64_t courier_turns(void);
-
 /* Puts a message, the parts one behind the other, where the courier will find it: it is copied. Does not
  * block. MPM_ENOMEM. Any thread. */
 int courier_post(unsigned node, uint32_t kind, const struct message_part *parts, size_t part_count);

@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,10 +88,19 @@ static int load_library(void)
     return library_load(&description, &loaded);
 }
 
-/* MPI, for the owner of the transport. */
+/* The owner of the transport writes it. */
+static _Atomic uint64_t calls;
+
+static uint64_t mpi_calls(void)
+{
+    return atomic_load_explicit(&calls, memory_order_relaxed);
+}
+
+/* MPI, for a call of the owner of the transport. */
 static const struct mpi_table *library_of_owner(void)
 {
     assert(transport_is_mine());
+    atomic_store_explicit(&calls, mpi_calls() + 1, memory_order_relaxed);
     return &loaded;
 }
 
@@ -288,6 +298,19 @@ static bool mpi_outlives_ranks(void)
     return !strncmp(mpi.version, known, strlen(known)) && launcher_lets_survivors_live();
 }
 
+/* Where there are more ranks than CPUs, Open MPI gives up the processor in each look that finds nothing. On a busy
+ * machine that is for milliseconds, for each other program that wants it: with the looks before a frame (see
+ * let_settle()) a node would fall silent. The courier naps by itself. Once MPI has begun, Open MPI 4.1 has no other way
+ * to be told. */
+static void keep_processor(void)
+{
+    bool (*set_yield)(bool);
+
+    *(void **)&set_yield = dlsym(RTLD_DEFAULT, "opal_progress_set_yield_when_idle");
+    if (set_yield)
+        set_yield(false);
+}
+
 static int open_world(const struct rank_card *card, struct topology *topology)
 {
     const struct rank_info *own;
@@ -309,7 +332,8 @@ static int open_world(const struct rank_card *card, struct topology *topology)
     mpi.talked = calloc(topology->node_count, sizeof *mpi.talked);
     mpi.looks = SETTLE_LOOKS;
     mpi.node_count = topology->node_count;
-    mpi.must_settle = mpi_outlives_ranks();
+    if ((mpi.must_settle = mpi_outlives_ranks()))
+        keep_processor();
     if (!mpi.pieces_left || !mpi.is_behind || !mpi.is_gone || !mpi.talked)
         status = error_set(MPM_ENOMEM, "no memory for what is under way to %u nodes", topology->node_count);
     return mpi_agree(status);
@@ -792,5 +816,6 @@ const struct transport transport_mpi = {
     .goes_on = mpi_goes_on,
     .close = mpi_close,
     .abort = mpi_abort,
+    .calls = mpi_calls,
     .version = mpi_version,
 };

@@ -115,6 +115,11 @@ static void solo_abort(int exit_code)
     _Exit(exit_code);
 }
 
+static uint64_t solo_calls(void)
+{
+    return 0;
+}
+
 static const char *solo_version(void)
 {
     return "none";
@@ -140,6 +145,7 @@ const struct transport transport_solo = {
     .goes_on = solo_goes_on,
     .close = solo_close,
     .abort = solo_abort,
+    .calls = solo_calls,
     .version = solo_version,
 };
 

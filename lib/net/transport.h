@@ -2,9 +2,9 @@
 /* A transport: how ranks find each other, get memory that they share, and how frames of bytes go from node to
  * node. `mpi` is the real one, `solo` the one of a run that is a single process. For net/ and the layers above it.
  *
- * All is for its owner (see below), but for name and version. start, open, memory, agree, gather and close are collective;
- * send, poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close. Nothing
- * else blocks. */
+ * All is for its owner (see below), but for name, calls and version. start, open, memory, agree, gather and close are
+ * collective; send, poll, is_over and those of pieces are the courier's alone (leaders'), after memory and before close.
+ * Nothing else blocks. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
@@ -78,6 +78,8 @@ struct transport {
     void (*close)(void);
     /* Ends the whole run at once, without the others. */
     void (*abort)(int exit_code);
+    /* How many calls of what is below have begun: on a busy machine many may take long, and what is stuck is in one. */
+    uint64_t (*calls)(void);
     /* The version of what is below, a constant. */
     const char *(*version)(void);
 };

@@ -196,7 +196,7 @@ static void hand_over_transport(void)
     transport_give_up();
     courier_begin();
     if (courier_runs())
-        run_guard("a call of MPI has not returned", courier_turns);
+        run_guard("a call of MPI has not returned", context.transport->calls);
 }
 
 /* Where something is wrong with one rank it goes on with what it has until all can agree, so that it is said once. */

@@ -14,7 +14,7 @@ programs=$(dirname "$bin")/tests
 work=$(mktemp -d)
 end_all_at_exit
 cd "$work" || exit 1
-timeout=2
+timeout=3
 options=(--enable-recovery) # of mpirun
 
 # rank_pid R: of the run that was started.
