@@ -494,6 +494,7 @@ figures_are()
     check "bench $1 --json succeeds" status_is 0
     check "bench $1 --json is $count figures" json_is \
         "len(j) == $count and all(set(f) == {'name', 'value', 'unit', 'limit', 'limit_name', 'ratio'} and f['name'] and f['value'] >= 0 for f in j)"
+    check "bench $1 --json has times in seconds" json_is "all(f['unit'] not in ('ms', 'us', 'ns') for f in j)"
     check "bench $1 --json has ratios where it has limits" json_is \
         "all(f['ratio'] is None and f['limit_name'] is None if f['limit'] is None else f['limit'] > 0 and f['limit_name'] and abs(f['ratio'] * f['limit'] - f['value']) <= 0.01 * f['value'] for f in j)"
 }
@@ -511,6 +512,11 @@ run "$mpmap" bench step --two-nodes --launcher no-such-launcher
 check "steps over two nodes that nobody can start are status 1" status_is 1
 check "it is told that they are left out" err_has 'mpmap: no steps come from two ranks by "no-such-launcher": skipping those over two nodes'
 figures_are 27 wire --seconds 0.001 # no line has so many rounds that more than its median is told
+for launcher in true no-such-launcher; do
+    run "$mpmap" bench wire --launcher $launcher
+    check "figures that '$launcher' does not bring are status 1" status_is 1
+    check "it is told that '$launcher' brings none" err_has "mpmap: no figures come from two ranks by \"$launcher\""
+done
 run mpirun -n 2 "$mpmap" --version
 check "two ranks print one version" out_is "mpmap $version"
 for bench in step wire; do

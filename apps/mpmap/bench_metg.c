@@ -171,9 +171,8 @@ static int measure(const struct bench_metg *bench, struct bench_figure *figures)
             if (series != OPENMP || mpm_node_count() == 1)
                 status = search(bench, (enum series)series, wanted[i], &metg_s[series]);
         for (int series = 0; series < OPENMP; series++)
-            figures[2 * series + i] = (struct bench_figure){names[series][i], metg_s[series] * 1e9, "ns",
-                                                            metg_s[OPENMP] * 1e9,
-                                                            "OpenMP schedule(dynamic,1)"};
+            figures[2 * series + i] = (struct bench_figure){names[series][i], metg_s[series], "s",
+                                                            metg_s[OPENMP], "OpenMP schedule(dynamic,1)"};
     }
     return status;
 }

@@ -260,8 +260,8 @@ static int wake_once(const struct waking *waking, double *seconds)
     return status;
 }
 
-/* The median, in microseconds. */
-static int measure_waking(int what, double *microseconds)
+/* The median. */
+static int measure_waking(int what, double *median_s)
 {
     struct waking waking = {.what = what};
     double seconds[WAKE_UPS] = {0};
@@ -275,7 +275,7 @@ static int measure_waking(int what, double *microseconds)
         return status;
     for (int i = 0; !status && i < WAKE_UPS; i++)
         status = wake_once(&waking, &seconds[i]);
-    *microseconds = bench_median(seconds, WAKE_UPS) * 1e6;
+    *median_s = bench_median(seconds, WAKE_UPS);
     return status ? status : mpm_process_join(sleeper, MPM_FOREVER);
 }
 
@@ -340,9 +340,9 @@ static int join_at_end(mpm_process process, mpm_queue go, double *awake_s, doubl
 
 /* The same of a process that sleeps in a join: from the other one's last words on, which includes its exit, and from
  * its end on. */
-static int measure_join(double *since_words_us, double *since_end_us)
+static int measure_join(double *since_words_s, double *since_end_s)
 {
-    double since_words_s[WAKE_UPS] = {0}, since_end_s[WAKE_UPS] = {0};
+    double since_words[WAKE_UPS] = {0}, since_end[WAKE_UPS] = {0};
     mpm_process process;
     struct last_words words;
     int status = mpm_queue_create(NULL, &words.told);
@@ -358,18 +358,18 @@ static int measure_join(double *since_words_us, double *since_end_us)
             break;
         if (!(status = mpm_process_close(process)))
             status = mpm_queue_get(words.told, 0, &words_s, sizeof words_s, NULL);
-        since_words_s[i] = awake_s - words_s;
-        since_end_s[i] = awake_s > end_s ? awake_s - end_s : 0;
+        since_words[i] = awake_s - words_s;
+        since_end[i] = awake_s > end_s ? awake_s - end_s : 0;
     }
-    *since_words_us = bench_median(since_words_s, WAKE_UPS) * 1e6;
-    *since_end_us = bench_median(since_end_s, WAKE_UPS) * 1e6;
+    *since_words_s = bench_median(since_words, WAKE_UPS);
+    *since_end_s = bench_median(since_end, WAKE_UPS);
     if (status || (status = mpm_queue_destroy(words.go)))
         return status;
     return mpm_queue_destroy(words.told);
 }
 
 /* The same of a bare process, which somebody sleeps in waitpid for. */
-static int measure_bare_join(double *microseconds)
+static int measure_bare_join(double *median_s)
 {
     double seconds[WAKE_UPS] = {0};
     double *ended_s = mmap(NULL, sizeof *ended_s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -388,7 +388,7 @@ static int measure_bare_join(double *microseconds)
             return MPM_ESYSTEM;
         seconds[i] = bench_now_s() - *ended_s;
     }
-    *microseconds = bench_median(seconds, WAKE_UPS) * 1e6;
+    *median_s = bench_median(seconds, WAKE_UPS);
     return munmap(ended_s, sizeof *ended_s) ? MPM_ESYSTEM : 0;
 }
 
@@ -469,7 +469,7 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
                                                         "Python multiprocessing.Lock"},
                                   python_script);
     for (int i = 0; !status && i < WAKINGS; i++, ++*count) {
-        figures[*count] = (struct bench_figure){.name = names[i], .unit = "us"};
+        figures[*count] = (struct bench_figure){.name = names[i], .unit = "s"};
         status = measure_waking(i, &figures[*count].value);
     }
     if (status)
@@ -477,11 +477,11 @@ static int measure_all(double seconds, struct bench_figure *figures, size_t *cou
     of_join = &figures[*count];
     *count += 2;
     of_join[0] = (struct bench_figure){.name = "asleep in a process's join until awake",
-                                       .unit = "us",
+                                       .unit = "s",
                                        .limit_name = "a bare process and waitpid"};
     of_join[1] = (struct bench_figure){.name = "the same after a pidfd reported the end",
-                                       .unit = "us",
-                                       .limit = 100,
+                                       .unit = "s",
+                                       .limit = 100e-6,
                                        .limit_name = "the aim"};
     status = measure_join(&of_join[0].value, &of_join[1].value);
     return status ? status : measure_bare_join(&of_join[0].limit);

@@ -12,8 +12,6 @@
 #include "support/command.h"
 #include "two_ranks.h"
 
-#define NOT_FOUND 127 /* what a shell says of a command that is not there */
-
 static const char help[] =
     "usage: mpmap bench wire [--json] [--seconds S] [--launcher COMMAND]\n"
     "\n"
@@ -30,10 +28,23 @@ static const char help[] =
     "  --json              prints a JSON array\n"
     "  --help              prints this\n";
 
+/* What a command prints becomes what we print. How many bytes. */
+static size_t pass_on(FILE *from)
+{
+    size_t length, sum = 0;
+    char text[4096];
+
+    while ((length = fread(text, 1, sizeof text, from)) > 0)
+        sum += fwrite(text, 1, length, stdout);
+    return sum;
+}
+
 /* mpmap-wire's exit status. */
 static int run_wire(const char *launcher, double seconds, bool json)
 {
     char folder[PATH_MAX], command[PATH_MAX + 256];
+    size_t length;
+    FILE *wire;
     int status;
 
     if (!find_own_folder(folder, sizeof folder))
@@ -42,9 +53,13 @@ static int run_wire(const char *launcher, double seconds, bool json)
                       json ? " --json" : "");
     if (status < 0 || (size_t)status >= sizeof command)
         return usage_error("bench wire", "the launcher \"%s\" is too long", launcher);
-    fflush(stdout);
     set_two_ranks();
-    status = system(command);
+    if (!(wire = popen(command, "r")))
+        return failure("cannot start a shell");
+    length = pass_on(wire);
+    status = pclose(wire);
+    if (!length)
+        return failure("no figures come from two ranks by \"%s\"", launcher);
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
@@ -66,8 +81,5 @@ int bench_wire(int argc, char **argv)
         bench_print(NULL, 0, json);
         return EXIT_SUCCESS;
     }
-    exit_status = run_wire(launcher, seconds, json);
-    if (exit_status == NOT_FOUND)
-        return failure("cannot start two ranks with \"%s\"", launcher);
-    return exit_status;
+    return run_wire(launcher, seconds, json);
 }

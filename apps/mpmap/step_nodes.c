@@ -210,7 +210,7 @@ int step_nodes(int argc, char **argv, double seconds, double round_s)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (ranks != RANKS)
-        exit_status = failure("mpmap-step nodes has %d ranks, but needs %d: mpirun -n %d", ranks, RANKS,
+        exit_status = failure("mpmap-step nodes needs %d ranks, but has %d: mpirun -n %d", RANKS, ranks,
                               RANKS);
     for (int repetition = 0; !exit_status && repetition < BENCH_REPETITIONS; repetition++) {
         time_ranks(rank, seconds, round_s, repetition);

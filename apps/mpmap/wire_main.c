@@ -531,7 +531,7 @@ int main(int argc, char **argv)
     MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &granted);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     if (ranks != 2) {
-        exit_status = usage_error("bench wire", "mpmap-wire has %d ranks, but needs 2: mpirun -n 2", ranks);
+        exit_status = usage_error("bench wire", "mpmap-wire needs 2 ranks, but has %d: mpirun -n 2", ranks);
         MPI_Finalize();
         return exit_status;
     }
