@@ -271,7 +271,7 @@ tune -- data.svm --out asha --restart --search asha --trials 24 --least-rows 8 -
     ! look count asha 120
 count "ASHA does not fit all candidates on all rows" $?
 
-# A library in front of libsvm, which fails where it is told to, and takes its time.
+# A library in front of libsvm, which fails where it is told to, and takes its time: as long as there is a file hold.
 cat >front.c <<'C'
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -295,6 +295,8 @@ struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_
         pause();
     }
     usleep(20000);
+    while (!access("hold", F_OK))
+        usleep(1000);
     if (parameter->C == 23) {
         struct svm_model *model = next(problem, parameter);
 
@@ -361,7 +363,9 @@ for round in 1 2 3; do
     until [ "$(lines killed/fits.journal)" -ge $((round * 12)) ] || ! kill -0 $main 2>/dev/null; do
         sleep 0.02
     done
+    touch hold
     kill -9 $main
+    rm hold
     wait $main 2>/dev/null
     before=$(lines killed/fits.journal)
     [ "$round" != 2 ] || printf '0123456789abcdef torn' >>killed/fits.journal
@@ -380,9 +384,11 @@ main=$!
 until [ "$(lines drained/fits.journal)" -ge 5 ] || ! kill -0 $main 2>/dev/null; do
     sleep 0.02
 done
+touch hold
 tune -- data.svm --out drained "${slow[@]}" --resume
 check "two runs do not write the same folder" fails_with 1 "is in use"
 kill -TERM $main
+rm hold
 wait $main
 [ $? = 75 ] && [ "$(lines drained/fits.journal)" -lt 140 ]
 count "SIGTERM drains: exit status 75" $?
