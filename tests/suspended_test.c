@@ -257,28 +257,68 @@ static int end_worker(mpm_call *call, const void *item, void *result)
     return 0;
 }
 
-static void a_node_without_workers_keeps_its_time(void)
+/* Returns when some node has lost its worker and could have no other one, so often: that node. */
+static unsigned begin_lack(mpm_pool *pool, int times, mpm_result **result)
 {
-    mpm_pool_options options = {.workers = mpm_node_count(), .max_attempts = 1000};
     unsigned node = 0;
-    mpm_result *result;
-    mpm_pool *pool;
 
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    for (unsigned i = 0; i < MOST_NODES; i++)
+        atomic_store(&shared->no_forks[i], 0);
+    atomic_store(&shared->any_no_forks, 0);
     atomic_store(&shared->no_fork, 1);
-    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, end_worker, NULL, 4, 0, 0, NULL, NULL, NULL, &result),
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_map_async(pool, end_worker, NULL, 4, 0, 0, NULL, NULL, NULL, result),
                           MPM_OK);
     expect_gate(&shared->any_no_forks, 1);
     while (node + 1 < MOST_NODES && !atomic_load(&shared->no_forks[node]))
         node++;
-    expect_gate(&shared->no_forks[node], 3);
-    suspend(atomic_load(&shared->forkserver_of[node]), 0);
+    expect_gate(&shared->no_forks[node], times);
+    return node;
+}
+
+/* After two more tries of that node: the map goes on, on all nodes. */
+static void end_lack(mpm_pool *pool, unsigned node, mpm_result *result)
+{
     expect_gate(&shared->no_forks[node], atomic_load(&shared->no_forks[node]) + 2);
     atomic_store(&shared->no_fork, 0);
     CU_ASSERT_EQUAL(mpm_result_wait(result, MPM_FOREVER), MPM_OK);
     CU_ASSERT_EQUAL(mpm_result_get(result, 0, NULL), MPM_OK);
     CU_ASSERT_EQUAL(mpm_pool_worker_count(pool), mpm_node_count());
     mpm_result_destroy(result);
+}
+
+static mpm_pool *open_one_a_node(void)
+{
+    mpm_pool_options options = {.workers = mpm_node_count(), .max_attempts = 1000};
+    mpm_pool *pool;
+
+    CU_ASSERT_EQUAL_FATAL(mpm_pool_open(&options, &pool), MPM_OK);
+    return pool;
+}
+
+static void a_node_without_workers_keeps_its_time(void)
+{
+    mpm_pool *pool = open_one_a_node();
+    mpm_result *result;
+    unsigned node = begin_lack(pool, 3, &result);
+
+    suspend(atomic_load(&shared->forkserver_of[node]), 0);
+    end_lack(pool, node, result);
+    CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
+    CU_ASSERT_FALSE(atomic_load(&shared->has_gone_wrong));
+}
+
+/* Each of them counts for a second at least. */
+static void lacks_that_have_ended_do_not_add_up(void)
+{
+    mpm_pool *pool = open_one_a_node();
+    mpm_result *result;
+
+    for (unsigned lack = 0; lack < mpm_node_count() * LIMIT_S + 10; lack++) {
+        unsigned node = begin_lack(pool, 1, &result);
+
+        atomic_fetch_add(&shared->jumped_ns, 2 * SECOND_NS);
+        end_lack(pool, node, result);
+    }
     CU_ASSERT_EQUAL(mpm_pool_close(pool), MPM_OK);
     CU_ASSERT_FALSE(atomic_load(&shared->has_gone_wrong));
 }
@@ -313,6 +353,7 @@ int main(int argc, char **argv)
         {"initializers_items_and_finalizers_keep_their_time",
          initializers_items_and_finalizers_keep_their_time},
         {"a_node_without_workers_keeps_its_time", a_node_without_workers_keeps_its_time},
+        {"lacks_that_have_ended_do_not_add_up", lacks_that_have_ended_do_not_add_up},
         {"what_a_drain_waits_for_keeps_its_grace", what_a_drain_waits_for_keeps_its_grace},
     };
     int failed;

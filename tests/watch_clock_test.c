@@ -61,6 +61,8 @@ static void a_pool_keeps_a_node_that_was_suspended_without_workers(void)
     CU_ASSERT_TRUE(lack_has_lasted(board, limit_ns));
     atomic_store(&board->worker[1].lacking_ns, 0); /* by a worker that is ready */
     CU_ASSERT_FALSE(lack_has_lasted(board, limit_ns));
+    lack_look(&board->worker[1], now_ns += HOUR_NS); /* another lack begins */
+    CU_ASSERT(atomic_load(&board->worker[1].lacking_ns) < PAUSE_NS);
     atomic_store(&board->worker[1].state, WORKER_GONE);
     CU_ASSERT_TRUE(lack_has_lasted(board, limit_ns));
     free(board);
