@@ -83,29 +83,31 @@ weather("b.nc", 50, 30)
 weather("c.nc", 80, 20)
 weather("other.nc", 80, 20, "2001-01-01")
 weather("leaping.nc", 80, 20, calendar="standard")
+weather("since.nc", 0, 50, "2001-01-01")
 
 # Bounds of coordinates, as CF has them.
-def cells(name, first, count, offset=0):
+def cells(name, first, count, offset=0, corners=2, since="2000-01-01"):
     with netCDF4.Dataset(name, "w") as f:
-        f.createDimension("time", None); f.createDimension("lat", 3); f.createDimension("nv", 2)
-        t = f.createVariable("time", "f8", ("time",)); t.units, t.bounds = "days since 2000-01-01", "time_bnds"
+        f.createDimension("time", None); f.createDimension("lat", 3); f.createDimension("nv", 2); f.createDimension("nc", corners)
+        t = f.createVariable("time", "f8", ("time",)); t.units, t.bounds = f"days since {since}", "time_bnds"
         lat = f.createVariable("lat", "f4", ("lat",)); lat.bounds = "lat_bnds"
-        tb = f.createVariable("time_bnds", "f8", ("time", "nv")); lb = f.createVariable("lat_bnds", "f4", ("lat", "nv"))
+        tb = f.createVariable("time_bnds", "f8", ("time", "nc")); lb = f.createVariable("lat_bnds", "f4", ("lat", "nv"))
         x = f.createVariable("air", "f4", ("time", "lat"))
         days = np.arange(first, first + count) + 0.5 + offset
-        t[:], tb[:] = days, np.stack([days - 0.5, days + 0.5], 1)
+        t[:], tb[:] = days, np.linspace(days - 0.5, days + 0.5, corners, axis=1)
         lat[:], lb[:] = [10, 20, 30], [[5, 15], [15, 25], [25, 35]]
         x[:] = np.arange(first * 3, (first + count) * 3).reshape(count, 3)
 cells("cell1.nc", 0, 30)
 cells("cell2.nc", 30, 10)
 cells("later.nc", 0, 30, 1000)
+cells("corners.nc", 30, 10, corners=3); cells("since1.nc", 30, 10, since="2001-01-01")
 
 # What else CF has beside a data set: a grid mapping, coordinates of two dimensions and texts, areas, flags.
-def mapped(name, first, count, epsg=1, mapping="crs"):
+def mapped(name, first, count, epsg=1, mapping="crs", north=0):
     with netCDF4.Dataset(name, "w") as f:
         f.createDimension("time", None); f.createDimension("y", 3); f.createDimension("x", 4)
         for n in "yx":
-            v = f.createVariable(n, "f8", (n,)); v[:] = np.arange(len(f.dimensions[n]))
+            v = f.createVariable(n, "f8", (n,)); v[:] = np.arange(len(f.dimensions[n])) + (north if n == "y" else 0)
         t = f.createVariable("time", "f8", ("time",)); t.units = "days since 2000-01-01"; t[:] = np.arange(first, first + count)
         c = f.createVariable("crs", "i4", ()); c.grid_mapping_name, c.epsg = "transverse_mercator", epsg
         for n in ("lat", "lon"):
@@ -116,13 +118,16 @@ def mapped(name, first, count, epsg=1, mapping="crs"):
         e = f.createVariable("turned", "f4", ("x", "time")); e[:] = 0
         v = f.createVariable("v", "f4", ("time", "y", "x"))
         v.coordinates, v.grid_mapping, v.cell_measures, v.ancillary_variables = "time lat lon site none turned", mapping, "area: cell volume: gone", "flag"
+        v.valid_min, v.valid_max, v.valid_range, v.actual_range, v.missing_value = -9, 9999, [-9, 9999], [0, 999], -99
         v[:] = np.arange(first * 12, (first + count) * 12).reshape(count, 3, 4)
 mapped("m1.nc", 0, 20); mapped("m2.nc", 20, 10); mapped("zone.nc", 0, 20, 2); mapped("long.nc", 0, 20, 1, "crs: x y gone: lat lon")
+mapped("north.nc", 0, 20, north=100)
 
 # By xarray, with texts as coordinates, in a group.
-xr.Dataset({"v": (("station", "level"), np.arange(60, dtype="f4").reshape(20, 3), {"units": "m"})},
-           {"station": ("station", np.array([f"säule {i}" for i in range(20)], object)),
-            "level": ("level", [1000, 850, 500], {"positive": "down"})}).to_netcdf("x.nc", group="deep/er", engine="netcdf4")
+for name, word in ("x.nc", "säule"), ("mast.nc", "mäste"):
+    xr.Dataset({"v": (("station", "level"), np.arange(60, dtype="f4").reshape(20, 3), {"units": "m"})},
+               {"station": ("station", np.array([f"{word} {i}" for i in range(20)], object)),
+                "level": ("level", [1000, 850, 500], {"positive": "down"})}).to_netcdf(name, group="deep/er", engine="netcdf4")
 
 # By h5py: one dimension with two scales, one with none, one whose scale is too short.
 with h5py.File("scales.h5", "w") as f:
@@ -242,6 +247,13 @@ check "after a kill, too" cmp whole.h5 killed.h5
 cp whole.h5 over.h5
 map mean cell1.nc:/air over.h5:/mean --overwrite
 check "a file with nothing else may be overwritten by them" cmp whole.h5 over.h5
+printf '%s\n' cell1.nc corners.nc >list
+map mean @list:/air corners.h5:/mean
+check "bounds that have other corners in another file are left out, and not their coordinates" is corners.h5 "" '
+assert set(x.variables) == {"time", "mean", "mean.done"} and n.array_equal(x.time, n.arange(40) + 0.5), x'
+printf '%s\n' cell1.nc since1.nc >list
+map mean @list:/air since.h5:/mean
+check "coordinates that do not go on have no bounds" is since.h5 "" 'assert set(x.variables) == {"mean", "mean.done"} and len(x.time) == 40, x'
 /usr/bin/python3 -c "
 import netCDF4
 with netCDF4.Dataset('cell1.nc', 'a') as f: f['time'].bounds = 'air'; f['lat'].bounds = 'none/such'"
@@ -259,6 +271,25 @@ assert [s.name for s in r.dims[0].values()] == ["/time", "/number"] and n.array_
 assert raw["number"].dtype == n.uint8 and r.dims[1][0].shape == (3,) and r.dims[2][0].shape == (4,)
 assert x.r.shape == (20, 3, 4) and x.r.dims[1:] == ("dim_1", "short"), x.r'
 check "which is told" says 'the coordinates /short of scales.h5:/d are left out: they cannot be read, or are fewer than rows'
+
+# What a file has already is taken if it says the same.
+map mean a.nc:/air same.h5:/a/mean
+map both a.nc:/air same.h5:/a/both --into
+check "marks in another group take the dimension that is there" is same.h5 a '
+assert set(x.variables) == {"time", "mean", "mean.done", "both.done"} and x["both.done"].dims == ("time",), x'
+map mean since.nc:/air same.h5:/a/since --into
+check "but not times that count from another day" is same.h5 a 'assert x.since.dims == ("time_",) and x.time_.attrs["units"] == "days since 2001-01-01"'
+map mean a.nc:/air same.h5:/a/since --into --overwrite
+users='
+users = lambda scale: sorted(raw[r].name for r, _ in raw[scale].attrs["REFERENCE_LIST"])'
+check "scales know who uses them, also when results went" is same.h5 a "$users"'
+assert users("a/time") == ["/a/both.done", "/a/mean", "/a/mean.done", "/a/since", "/a/since.done"], users("a/time")
+assert x.since.dims == ("time",) and "time_" not in raw["a"] and raw["a/since"].attrs["input_kept"] == ""'
+map mean since.nc:/air same.h5:/a/since --into --overwrite
+check "what was taken stays when those who have taken it go" is same.h5 a 'assert n.array_equal(x.time, n.arange(50) * 1.5) and x["mean"].dims == ("time",)'
+cp station.h5 masts.h5
+map mean mast.nc:/deep/er/v masts.h5:/w --into
+check "nor other texts" is masts.h5 "" 'assert x.w.dims == ("station_",) and x.station_[3] == "mäste 3" and x.station[3] == "säule 3"'
 
 # 3. Several files.
 map mean '[abc].nc:/air' all.h5:/mean
@@ -325,7 +356,8 @@ assert "grid_mapping" not in raw["both/first"].attrs and raw["both/all"].attrs["
 map twice 'm[12].nc:/v' m2.h5:/twice --result 'f32[3,4]' --keep attributes --rows 15:25:2
 check "of several files, and with flags where attributes are wanted" opens m2.h5 "" '
 assert list(x.site.values) == [f"säule {i}" for i in range(15, 25, 2)] and x.twice.attrs["ancillary_variables"] == "flag"
-assert x.flag.dims == ("time", "y", "x") and n.array_equal(x.flag[:, 1, 2], range(15, 25, 2))'
+assert x.flag.dims == ("time", "y", "x") and n.array_equal(x.flag[:, 1, 2], range(15, 25, 2))
+assert not x.twice.attrs.keys() & {"valid_min", "valid_max", "valid_range", "actual_range", "missing_value"}, x.twice.attrs'
 map twice long.nc:/v long.h5:/twice --result 'f32[3,4]'
 check "a grid mapping may say what it maps" is long.h5 "" 'assert raw["twice"].attrs["grid_mapping"] == "crs: x y"'
 cp m.h5 more.h5
@@ -336,6 +368,8 @@ map twice zone.nc:/v more.h5:/g/zone --result 'f32[3,4]' --rows 3:15:4 --into
 check "but another grid mapping does" opens more.h5 g 'assert x.crs_.attrs["epsg"] == 2 and x.zone.encoding["grid_mapping"] == "crs_" and x.twice.encoding["grid_mapping"] == "crs"'
 map twice m2.nc:/v more.h5:/g/later --result 'f32[3,4]' --rows 3:6 --into
 check "and what stands along other rows" opens more.h5 g 'assert x.site_.dims == ("time_",) and x.site_[0] == "säule 23" and x.later.dims[0] == "time_"'
+map twice north.nc:/v more.h5:/g/north --result 'f32[3,4]' --rows 3:15:4 --into
+check "and the same along other ones" opens more.h5 g 'assert x.lat_.dims == ("y_", "x") and x.y_[0] == 100 and x.lat.dims == ("y", "x")'
 cp m.h5 over.h5
 map twice m1.nc:/v over.h5:/g/twice --result 'f32[3,4]' --rows 3:15:4 --overwrite
 check "a file with nothing else may be overwritten by them" cmp m.h5 over.h5
