@@ -2,12 +2,8 @@
 /* The lock that favours a thread, and the asymmetric fences that it stands on. Threads run freely, and what each of
  * them has seen is compared afterwards: on two CPUs a fence that is missing shows in most runs, on one never.
  *
- * What they meet by luck only is in biased_lock_steps_test.c.
- *
- * On x86 no run can tell an acquire load or a release store from a relaxed one: of the orders in biased_lock.[ch] the
- * processor gives these for free, and the signal fence of biased_lock_enter() keeps the compiler from what it does not
- * do today. They stand on the argument at the head of biased_lock.h, and ThreadSanitizer sees each order but that
- * of the way back from biased_lock_enter(). */
+ * What they meet by luck only is in biased_lock_steps_test.c. What neither can see is told at the head of biased_lock.h.
+ */
 #include <CUnit/CUnit.h>
 #include <pthread.h>
 #include <sched.h>
