@@ -169,6 +169,14 @@ static void print_by_lines(void)
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
 
+/* Copies have both: each would have to make the pages its own otherwise. A fork server neither prints nor exits so. */
+void child_setup_for_copies(void)
+{
+    assert(thread_is(THREAD_FORKSERVER));
+    on_exit(leave_now, NULL);
+    print_by_lines();
+}
+
 void child_setup_in(pid_t forkserver)
 {
     assert(!thread_is(THREAD_FORKSERVER));
@@ -176,6 +184,4 @@ void child_setup_in(pid_t forkserver)
     (void)!setpgid(0, group_of_rank); /* EPERM, if the rank and all else in it have ended */
     offspring_mark();
     be_first_in_line_for_memory();
-    on_exit(leave_now, NULL);
-    print_by_lines();
 }

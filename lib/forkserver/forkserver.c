@@ -290,7 +290,7 @@ static void wait_for_next_try(const struct process_record *process)
     self.try_again_ns = clock_now_ns() + self.pause_ns;
 }
 
-static void child_setup(struct process_record *process, uint32_t number)
+static void settle(struct process_record *process, uint32_t number)
 {
     switch (decide_fate(process)) {
     case PROCESS_IS_OVER:
@@ -371,7 +371,7 @@ static bool fork_process(uint32_t number)
     if (pid < 0) {
         process->fork_errno = failed;
         log_write(MPM_LOG_DEBUG, "cannot fork a process: %s", strerror(failed));
-        child_setup(process, number);
+        settle(process, number);
         return false;
     }
     keep_in_mind(number, pid);
@@ -394,7 +394,7 @@ static void try_again(void)
         if (can_fork)
             can_fork = fork_process(number);
         else
-            child_setup(process, number);
+            settle(process, number);
     }
     if (self.try_again_ns == CLOCK_FOREVER && clock_now_ns() > self.starved_ns + CALM_NS)
         self.pause_ns = 0;
@@ -531,7 +531,7 @@ static void reap(pid_t pid, int wait_status)
         process = process_at(self.arena, number);
         process->wait_status = wait_status;
         clean_up_after(number);
-        child_setup(process, number);
+        settle(process, number);
         return;
     }
 }
@@ -561,7 +561,7 @@ static void serve(uint32_t number)
     if (process->forkserver != self.rank)
         return;
     if (is_waiting(process))
-        child_setup(process, number);
+        settle(process, number);
     else if (state == PROCESS_WANTED && !self.own->pid_of[number])
         begin_process(number);
     if (state == PROCESS_WANTED || state == PROCESS_RUNNING)
@@ -690,6 +690,8 @@ static _Noreturn void forkserver_main(pid_t rank)
     child_setup_leave_to_rank();
     child_setup_leave_stdin_to_rank();
     child_setup_leave_group();
+    child_setup_for_copies();
+    offspring_keep_list();
     signal(SIGCONT, on_continue);
     child_setup_mask(false);
     child_setup_die_with(rank, SIGCONT);
@@ -819,7 +821,7 @@ static void inherit(struct process_record *process, uint32_t number)
     pid = process_generation_of(pid_word) == process_generation_of(word) ? (pid_t)(uint32_t)pid_word : 0;
     process->wait_status = pid ? see_it_end(pid) : SIGKILL;
     clean_up_after(number);
-    child_setup(process, number);
+    settle(process, number);
 }
 
 /* All of its processes are dead. */

@@ -18,9 +18,9 @@
  *   RESERVED -> WANTED           want_record(), the same
  *   RESERVED -> FREE             prepare_record(), where there is no room; finish_starts(), if the starter has died
  *   WANTED -> RUNNING            process_runs()
- *   WANTED, RUNNING -> ENDED     process_is_over(), by child_setup(): it has ended, or could not be forked
+ *   WANTED, RUNNING -> ENDED     process_is_over(), by settle(): it has ended, or could not be forked
  *   WANTED, RUNNING -> WANTED    fork_again(), want_later(): it comes again, at once or after a pause
- *   WANTED, RUNNING -> FREE      child_setup(): nobody asks for its end (PROCESS_IS_FORGOTTEN)
+ *   WANTED, RUNNING -> FREE      settle(): nobody asks for its end (PROCESS_IS_FORGOTTEN)
  *   ENDED -> FREE                process_close(), process_release(): whoever wanted it
  *
  * process_runs() is the fork server's or the new process's, whoever comes first. A record whose generations are used up

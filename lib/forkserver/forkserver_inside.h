@@ -89,6 +89,8 @@ void child_setup_drop_handlers(void);
 void child_setup_take_signals(bool is_users);
 /* Ties this process's thread token to the one that has forked it: it gets that signal when that one dies. */
 void child_setup_die_with(pid_t parent, int signal_number);
+/* In the fork server: what every process has from it. */
+void child_setup_for_copies(void);
 /* What every process begins with, whichever it is. */
 void child_setup_in(pid_t forkserver);
 /* In the rank, before it forks the fork server: its process group is that of all that the fork server forks. */

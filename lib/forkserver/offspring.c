@@ -20,12 +20,17 @@
 
 typedef void visit_child(pid_t child);
 
+/* Of the children of a fork server, open while it runs. What it forks closes the file, and never looks here. */
+static int own_list = -1;
+
 /* Marks. */
 
 void offspring_mark(void)
 {
     struct rlimit limit;
 
+    if (own_list >= 0)
+        close(own_list);
     if (getrlimit(RLIMIT_LOCKS, &limit))
         return;
     limit.rlim_cur = MARK | (uint32_t)getpid();
@@ -51,9 +56,11 @@ static void visit_listed(int file, visit_child *visit)
 {
     char bytes[4096];
     pid_t child = 0;
+    off_t place = 0;
     ssize_t got;
 
-    while ((got = read(file, bytes, sizeof bytes)) > 0 || (got < 0 && errno == EINTR)) {
+    while ((got = pread(file, bytes, sizeof bytes, place)) > 0 || (got < 0 && errno == EINTR)) {
+        place += got > 0 ? got : 0;
         for (ssize_t i = 0; i < got; i++) {
             if (bytes[i] >= '0' && bytes[i] <= '9') {
                 child = child * 10 + (bytes[i] - '0');
@@ -77,10 +84,20 @@ static bool visit_children_in(const char *list, visit_child *visit)
     return true;
 }
 
+#define LIST "/proc/thread-self/children"
+
+void offspring_keep_list(void)
+{
+    own_list = open(LIST, O_RDONLY | O_CLOEXEC);
+}
+
 /* Of a process of one thread. */
 static bool visit_children(visit_child *visit)
 {
-    return visit_children_in("/proc/thread-self/children", visit);
+    if (own_list < 0)
+        return visit_children_in(LIST, visit);
+    visit_listed(own_list, visit);
+    return true;
 }
 
 /* Of all threads. */

@@ -16,7 +16,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Marks the calling process, and what it starts from here on. */
+/* In a fork server: the list of its children stays open, since it is read at each death. */
+void offspring_keep_list(void);
+/* In what it has forked: marks the calling process, and what it starts from here on. */
 void offspring_mark(void);
 
 /* Kills the children of the calling process, which has one thread, that descend from a process for which `is_alive` is

@@ -144,6 +144,15 @@ static bool search_modules(struct search *search)
     return search->found;
 }
 
+/* The program itself, which has most functions: see function_look_at_program(). */
+static struct search program = {.path = ""};
+
+void function_look_at_program(void)
+{
+    if (!program.found)
+        search_modules(&program);
+}
+
 static int real_module_path(const char *raw_name, char *path)
 {
     char real[PATH_MAX];
@@ -180,6 +189,17 @@ int function_name(function_pointer *pointer, struct function *function)
     return MPM_OK;
 }
 
+static int point_into(const struct search *module, const struct function *function,
+                      function_pointer **pointer)
+{
+    if (module->build != function->build)
+        return error_set(MPM_EBUILD, "%s is build %016llx here, and build %016llx in main",
+                         function->module[0] ? function->module : "the program",
+                         (unsigned long long)module->build, (unsigned long long)function->build);
+    *pointer = (function_pointer *)(module->base + function->offset);
+    return MPM_OK;
+}
+
 static int load(const struct function *function, function_pointer **pointer)
 {
     struct search search = {.path = function->module};
@@ -191,12 +211,7 @@ static int load(const struct function *function, function_pointer **pointer)
     }
     if (!search.found)
         return error_set(MPM_ENOENT, "%s is not among the loaded modules", function->module);
-    if (search.build != function->build)
-        return error_set(MPM_EBUILD, "%s is build %016llx here, and build %016llx in main",
-                         function->module[0] ? function->module : "the program",
-                         (unsigned long long)search.build, (unsigned long long)function->build);
-    *pointer = (function_pointer *)(search.base + function->offset);
-    return MPM_OK;
+    return point_into(&search, function, pointer);
 }
 
 /* Workers have one thread, but main and its callers may have more. */
@@ -209,8 +224,8 @@ static unsigned next_remembered;
 
 static function_pointer *recall(const struct function *function)
 {
-    for (unsigned i = 0; i < REMEMBERED; i++) {
-        if (remembered[i].pointer && !memcmp(&remembered[i].function, function, sizeof *function))
+    for (unsigned i = 0; i < REMEMBERED && remembered[i].pointer; i++) {
+        if (!memcmp(&remembered[i].function, function, sizeof *function))
             return remembered[i].pointer;
     }
     return NULL;
@@ -221,6 +236,8 @@ int function_find(const struct function *function, function_pointer **pointer)
     function_pointer *found;
     int status = MPM_OK;
 
+    if (!function->module[0] && program.found)
+        return point_into(&program, function, pointer);
     pthread_mutex_lock(&mutex);
     if (!(found = recall(function)) && !(status = load(function, &found))) {
         remembered[next_remembered % REMEMBERED].function = *function;
@@ -234,9 +251,9 @@ int function_find(const struct function *function, function_pointer **pointer)
 
 uint64_t function_program_build(void)
 {
-    struct search program = {.path = ""}, library = {.address = (uintptr_t)function_program_build};
+    struct search library = {.address = (uintptr_t)function_program_build};
 
-    search_modules(&program);
+    function_look_at_program();
     search_modules(&library);
     return program.build ^ (library.base == program.base ? 0 : library.build * 3);
 }

@@ -25,6 +25,10 @@ int function_name(function_pointer *pointer, struct function *function);
  * opened here, MPM_EBUILD if it is another build. The last few are remembered. */
 int function_find(const struct function *function, function_pointer **pointer);
 
+/* In a rank, before it has other processes: they know the program's functions then without a look at its code, which
+ * may be large. */
+void function_look_at_program(void);
+
 /* A hash of the executable segments of the program and of libmpmap: the build that ranks compare. */
 uint64_t function_program_build(void);
 

@@ -107,6 +107,7 @@ static int open_transport(struct rank_card *card, const void *communicator)
 
     if ((status = transport_choose(communicator, &context.transport)))
         return status;
+    function_look_at_program();
     if (context.transport != &transport_solo)
         card->build = function_program_build();
     transport_take();
