@@ -149,24 +149,31 @@ static int try_release(struct object *object, const mpm_handle *handle, struct i
     return MPM_OK;
 }
 
-static int say_closed(void)
+/* Whether an end is open, and of the right direction. Under one of the locks. */
+static int check_use(const struct pipe *pipe, const struct pipe_use *use, bool receives)
 {
-    return error_set(MPM_ECLOSED, "this end of the pipe is closed");
+    if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
+        return error_set(MPM_ECLOSED, "this end of the pipe is closed");
+    if (!pipe->is_oneway || receives == (use->end == RECEIVING))
+        return MPM_OK;
+    return error_set(MPM_EINVAL, receives ? "this end of a oneway pipe sends: it cannot receive"
+                                          : "this end of a oneway pipe receives: it cannot send");
 }
 
-/* Locks one side for a use of an end, which is not closed, and is held then. */
-static int lock_end(struct object *object, const mpm_handle *handle, struct robust_mutex *mutex,
-                    const struct pipe_use *use)
+/* Locks the side of a use of an end, which may be so used, and is held then. */
+static int lock_end(struct object *object, const mpm_handle *handle, const struct pipe_use *use,
+                    bool receives)
 {
+    struct robust_mutex *mutex = receives ? &object->mutex : &object->second_mutex;
+
     for (;;) {
         struct pipe *pipe = pipe_of(object);
         int status;
 
         if ((status = channel_lock(object, handle, mutex, sweep)))
             return status;
-        if (atomic_load_explicit(&pipe->closed[use->end], memory_order_relaxed))
-            status = say_closed();
-        else if (holders_have(context_arena(), pipe->holders[use->end], &use->thread_ref))
+        if (!(status = check_use(pipe, use, receives)) &&
+            holders_have(context_arena(), pipe->holders[use->end], &use->thread_ref))
             return MPM_OK;
         robust_mutex_unlock(mutex);
         if (status || (status = hold(object, handle, use, true)))
@@ -209,14 +216,11 @@ int pipe_try_send(struct object *object, const mpm_handle *handle, struct invoca
     bool has_turns, stands_back, turn_ends;
     int status;
 
-    if ((status = lock_end(object, handle, &object->second_mutex, use)))
+    if ((status = lock_end(object, handle, use, false)))
         return status;
     has_turns = fairness_is_needed(object, side);
     stands_back = has_turns && fairness_stands_back(object, side, invocation->turn);
-    if (pipe_of(object)->is_oneway && use->end == RECEIVING)
-        status = error_set(MPM_EINVAL, "this end of a oneway pipe receives: it cannot send");
-    else
-        status = put(pipe_of(object), use->end, invocation, stands_back);
+    status = put(pipe_of(object), use->end, invocation, stands_back);
     turn_ends = has_turns && !status && fairness_took(object, side, invocation->turn, 1);
     robust_mutex_unlock(&object->second_mutex);
     if (!status)
@@ -229,13 +233,6 @@ int pipe_try_send(struct object *object, const mpm_handle *handle, struct invoca
 int pipe_too_small(size_t size, size_t room)
 {
     return error_set(MPM_ETOOSMALL, "the next message has %zu bytes, but the buffer has %zu", size, room);
-}
-
-static int check_receiving(const struct pipe *pipe, const struct pipe_use *use)
-{
-    if (pipe->is_oneway && use->end != RECEIVING)
-        return error_set(MPM_EINVAL, "this end of a oneway pipe sends: it cannot receive");
-    return MPM_OK;
 }
 
 /* Whether there is a message: 0, MPM_EEOF or CALL_MUST_WAIT. */
@@ -282,7 +279,7 @@ static int take(struct pipe *pipe, const struct pipe_receive_in *receive, bool s
     struct ring *ring = &pipe->ring[!receive->use.end];
     int status;
 
-    if ((status = check_receiving(pipe, &receive->use)) || (status = look_for_message(pipe, &receive->use)))
+    if ((status = look_for_message(pipe, &receive->use)))
         return status;
     if (stands_back)
         return CALL_MUST_WAIT;
@@ -304,7 +301,7 @@ int pipe_receive_into(struct object *object, const mpm_handle *handle, const str
     uint64_t got;
     int status;
 
-    if ((status = lock_end(object, handle, &object->mutex, use)))
+    if ((status = lock_end(object, handle, use, true)))
         return status;
     has_turns = fairness_is_needed(object, side);
     stands_back = has_turns && fairness_stands_back(object, side, turn);
@@ -354,10 +351,9 @@ int pipe_try_poll(struct object *object, const mpm_handle *handle, struct invoca
     const struct pipe_use *use = invocation->in;
     int status;
 
-    if ((status = lock_end(object, handle, &object->mutex, use)))
+    if ((status = lock_end(object, handle, use, true)))
         return status;
-    if (!(status = check_receiving(pipe_of(object), use)))
-        status = look_for_message(pipe_of(object), use);
+    status = look_for_message(pipe_of(object), use);
     robust_mutex_unlock(&object->mutex);
     return status == MPM_EEOF ? MPM_OK : status;
 }
@@ -514,9 +510,7 @@ static int look(const mpm_handle *connection)
         (status = object_find(&handle, OBJECT_PIPE, &object)) ||
         (status = channel_lock(object, &handle, &object->mutex, sweep)))
         return status;
-    if (atomic_load_explicit(&pipe_of(object)->closed[use.end], memory_order_relaxed))
-        status = say_closed();
-    else if (!(status = check_receiving(pipe_of(object), &use)))
+    if (!(status = check_use(pipe_of(object), &use, true)))
         status = look_for_message(pipe_of(object), &use);
     robust_mutex_unlock(&object->mutex);
     return status == MPM_EEOF ? MPM_OK : status;
