@@ -15,6 +15,7 @@
 #include <mpmap.h>
 
 #include "node/context.h"
+#include "support/gate.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -23,6 +24,8 @@
 
 /* Set once for each item that has been through what a test does to it once. */
 static _Atomic unsigned char *told;
+/* Whether somebody has looked how far a map is. */
+static _Atomic int *looked;
 
 static bool first_time(size_t index)
 {
@@ -355,14 +358,12 @@ static int wait_for_a_look(mpm_call *call, const void *item, void *result)
 {
     (void)item;
     (void)result;
-    for (unsigned i = 0; i < 1000 * PATIENCE_S && !atomic_load(&told[0]); i++)
-        usleep(1000);
-    return atomic_load(&told[0]) ? 0 : mpm_fail(call, "nobody has looked");
+    return gate_reached(looked, 1) ? 0 : mpm_fail(call, "nobody has looked");
 }
 
 static void look_once(const mpm_progress *now, void *done)
 {
-    if (!atomic_exchange(&told[0], 1))
+    if (!atomic_exchange(looked, 1))
         *(uint64_t *)done = now->done;
 }
 
@@ -371,7 +372,7 @@ static void check_none_is_done_at_first(mpm_pool *pool, size_t count)
 {
     uint64_t done = count;
 
-    forget();
+    atomic_store(looked, 0);
     CU_ASSERT_EQUAL(
         mpm_pool_map(pool, wait_for_a_look, NULL, count, 0, 0,
                      &(mpm_map_options){.chunk = 1, .progress = look_once, .progress_argument = &done}, NULL),
@@ -948,6 +949,7 @@ int main(int argc, char **argv)
 
     setenv("MPMAP_ARENA", "256M", 0);
     told = shared_file("map_test", TOLD_ROOM);
+    looked = shared_file("map_test_looked", sizeof *looked);
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("map", tests, sizeof tests / sizeof *tests);

@@ -4,14 +4,12 @@
  * after the hour has been looked at twice, by a count. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
-#include <signal.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -24,6 +22,7 @@
 #include "pool/node/node_pool.h"
 #include "support/child.h"
 #include "support/gate.h"
+#include "support/rank.h"
 #include "support/shared_file.h"
 #include "support/suite.h"
 
@@ -38,9 +37,10 @@ static struct {
     _Atomic int ranks;
     pid_t rank[MOST_NODES];
     _Atomic uint64_t jumped_ns;    /* the clock is later by that */
-    _Atomic int turn;              /* who has it may ask; 0: nobody */
+    sem_t turn;                    /* who has it may ask */
     pid_t forkserver, worker;      /* who is asked for, beside the ranks; worker: 0 if none */
-    _Atomic int asked, done;       /* how often */
+    sem_t asked;                   /* it is to be done, */
+    _Atomic int done;              /* and has been, so often */
     _Atomic int looks[MOST_NODES]; /* at workers, of its rank or fork server */
     _Atomic int drain_looks;       /* of maps that drain */
     _Atomic int has_gone_wrong;    /* a gate was not reached */
@@ -119,53 +119,43 @@ int __wrap_map_drain_look(struct map *map)
 
 /* The batch system. */
 
-/* Or dead. */
-static bool is_stopped(pid_t pid)
-{
-    char path[40], line[512] = "";
-    const char *end;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (!(file = fopen(path, "r")))
-        return true;
-    end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    fclose(file);
-    return !end || !end[1] || end[2] == 'T' || end[2] == 'Z';
-}
-
-static void send_to_all(int signal)
+/* Those who are asked for; 0: none. */
+static void for_all(void (*act)(pid_t))
 {
     for (int i = 0; i < atomic_load(&shared->ranks); i++)
-        kill(shared->rank[i], signal);
-    kill(shared->forkserver, signal);
-    if (shared->worker)
-        kill(shared->worker, signal);
+        act(shared->rank[i]);
+    act(shared->forkserver);
+    act(shared->worker);
 }
 
-static bool are_all_stopped(void)
+static void stop(pid_t pid)
 {
-    bool are_stopped = is_stopped(shared->forkserver) && (!shared->worker || is_stopped(shared->worker));
+    (void)rank_stop(pid); /* or it has died */
+}
 
-    for (int i = 0; i < atomic_load(&shared->ranks); i++)
-        are_stopped = are_stopped && is_stopped(shared->rank[i]);
-    return are_stopped;
+static void go_on(pid_t pid)
+{
+    if (pid)
+        rank_go_on(pid);
+}
+
+static void take(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) && errno == EINTR)
+        ;
 }
 
 /* It dies with whoever has forked it. */
 static bool suspend_when_asked(void *nothing)
 {
     (void)nothing;
-    for (int times = 1; times < INT_MAX; times++) {
-        while (atomic_load(&shared->asked) < times)
-            usleep(1000);
-        send_to_all(SIGSTOP);
-        while (!are_all_stopped())
-            usleep(1000);
+    for (;;) {
+        take(&shared->asked);
+        for_all(stop);
         atomic_fetch_add(&shared->jumped_ns, HOUR_NS);
-        atomic_store(&shared->done, times);
-        send_to_all(SIGCONT);
-        atomic_store(&shared->turn, 0); /* though who has asked may be dead */
+        atomic_fetch_add(&shared->done, 1);
+        for_all(go_on);
+        sem_post(&shared->turn); /* though who has asked may be dead */
     }
     return true;
 }
@@ -179,15 +169,14 @@ static void expect_gate(const _Atomic int *count, int least)
 /* The run, with a fork server and a worker of it. */
 static void suspend(pid_t forkserver, pid_t worker)
 {
-    int nobody = 0;
+    int before;
 
-    while (!atomic_compare_exchange_strong(&shared->turn, &nobody, 1)) {
-        nobody = 0;
-        usleep(1000);
-    }
+    take(&shared->turn);
+    before = atomic_load(&shared->done);
     shared->forkserver = forkserver;
     shared->worker = worker;
-    expect_gate(&shared->done, atomic_fetch_add(&shared->asked, 1) + 1);
+    sem_post(&shared->asked);
+    expect_gate(&shared->done, before + 1);
 }
 
 /* In a worker: that it is at work has been seen when the run is suspended, and that it still is afterwards. A look is
@@ -361,8 +350,11 @@ int main(int argc, char **argv)
     shared = shared_file("suspended_test", sizeof *shared);
     setenv("MPMAP_WORKER_TIMEOUT", LIMIT_WORD, 1);
     shared->rank[atomic_fetch_add(&shared->ranks, 1)] = getpid();
-    if (shared->rank[0] == getpid())
+    if (shared->rank[0] == getpid()) {
+        if (sem_init(&shared->turn, 1, 1) || sem_init(&shared->asked, 1, 0))
+            return EXIT_FAILURE;
         child_start(suspend_when_asked, NULL);
+    }
     if (mpm_init(&argc, &argv, NULL))
         return mpm_report_error();
     failed = suite_run("suspended", tests, sizeof tests / sizeof *tests);

@@ -271,14 +271,29 @@ tune -- data.svm --out asha --restart --search asha --trials 24 --least-rows 8 -
     ! look count asha 120
 count "ASHA does not fit all candidates on all rows" $?
 
-# A library in front of libsvm, which fails where it is told to, and takes its time: as long as there is a file hold.
+# A library in front of libsvm, which fails where it is told to, and takes its time: as long as the file hold is locked.
+hold() { exec 9>hold && flock 9; }
+let_go() { flock -u 9 && exec 9>&-; }
 cat >front.c <<'C'
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <libsvm/svm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+/* If there is no such file, nothing is held. */
+static void wait_while_held(void)
+{
+    int hold = open("hold", O_RDONLY);
+
+    while (flock(hold, LOCK_SH) && errno == EINTR)
+        ;
+    close(hold);
+}
 
 struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_parameter *parameter)
 {
@@ -295,8 +310,7 @@ struct svm_model *svm_train(const struct svm_problem *problem, const struct svm_
         pause();
     }
     usleep(20000);
-    while (!access("hold", F_OK))
-        usleep(1000);
+    wait_while_held();
     if (parameter->C == 23) {
         struct svm_model *model = next(problem, parameter);
 
@@ -363,9 +377,9 @@ for round in 1 2 3; do
     until [ "$(lines killed/fits.journal)" -ge $((round * 12)) ] || ! kill -0 $main 2>/dev/null; do
         sleep 0.02
     done
-    touch hold
+    hold
     kill -9 $main
-    rm hold
+    let_go
     wait $main 2>/dev/null
     before=$(lines killed/fits.journal)
     [ "$round" != 2 ] || printf '0123456789abcdef torn' >>killed/fits.journal
@@ -384,11 +398,11 @@ main=$!
 until [ "$(lines drained/fits.journal)" -ge 5 ] || ! kill -0 $main 2>/dev/null; do
     sleep 0.02
 done
-touch hold
+hold
 tune -- data.svm --out drained "${slow[@]}" --resume
 check "two runs do not write the same folder" fails_with 1 "is in use"
 kill -TERM $main
-rm hold
+let_go
 wait $main
 [ $? = 75 ] && [ "$(lines drained/fits.journal)" -lt 140 ]
 count "SIGTERM drains: exit status 75" $?

@@ -262,9 +262,11 @@ static void print_if_due(mpm_line *line, const mpm_progress *now)
 
 static void draw_if_due(mpm_line *line, const mpm_progress *now)
 {
+    if (now->elapsed_s < FIRST_S || now->elapsed_s < line->next_s)
+        return;
     if (is_in_background())
         line->shown = 0;
-    else if (now->elapsed_s >= FIRST_S && now->elapsed_s >= line->next_s)
+    else
         draw(line, now);
 }
 

@@ -37,7 +37,7 @@ bool rank_stop(int pid)
 
     if (!pid || kill(pid, SIGSTOP))
         return false;
-    while (look(pid, &state, &parent) && state != 'T')
+    while (look(pid, &state, &parent) && state != 'T' && state != 'Z')
         sched_yield();
     return state == 'T';
 }
